@@ -1,0 +1,42 @@
+# Two commands matter: `make demo` and `make test`. The rest is for working on Koubo itself.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+# Workers and libraries share the cores; each library taking all of them only makes them wait.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all lint bench model clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/koubo setup
+	$(BIN)/python -m demo
+
+test: $(VENV)/dev.stamp lint
+	$(BIN)/koubo setup
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/dev.stamp lint
+	$(BIN)/koubo setup
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/koubo setup
+	$(BIN)/python -m bench
+
+# Makes the default model from nothing; needs espeak-ng and flite, see training/README.md.
+model:
+	$(MAKE) -C training
+
+clean:
+	rm -rf $(VENV) demo/out bench/work
+
+$(VENV)/%.stamp: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$*]'
+	touch $@

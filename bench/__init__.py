@@ -1,0 +1,1 @@
+"""What Koubo costs, as ratios within one run: `make bench`."""

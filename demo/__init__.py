@@ -1,0 +1,1 @@
+"""The demonstration: a voice of our own and an astronaut's portrait, in and out."""

@@ -1,0 +1,250 @@
+"""The chain: which function an object fires, what a handler is given, and what becomes of failures.
+
+Every door (folder watcher, HTTP, queue) delivers through `Delivery`, so that an event means the
+same wherever it came in.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from functions import documents, runs
+from functions.analysis import Upload
+from functions.errors import Code, KouboError, RejectedInput
+from functions.events import ObjectCreated
+from functions.layout import (
+    Group,
+    InputFile,
+    RunKeys,
+    dead_letter,
+    error_key,
+    is_unfinished,
+    parse_input,
+    parse_run_object,
+)
+from functions.logs import bound, logger
+from functions.progress import Progress
+from functions.runs import Attempt, Failure
+from functions.settings import BucketSettings
+from functions.storage import Entry, InputCache, Store
+
+log = logger()
+
+FunctionName = Literal["ingest", "infer", "encode"]
+Handle = Callable[[ObjectCreated], None]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every function's composition root is given.
+
+    Args:
+        store: where everything is.
+        buckets: their names.
+        cache: big inputs on local disk.
+        models: the folder that set-up filled.
+        scratch: a folder for files in the making.
+        progress: who watches.
+    """
+
+    store: Store
+    buckets: BucketSettings
+    cache: InputCache
+    models: Path
+    scratch: Path
+    progress: Progress
+
+
+def fired_by(event: ObjectCreated, buckets: BucketSettings) -> FunctionName | None:
+    """The function that an object fires; None for one that fires nothing."""
+    if event.bucket == buckets.input:
+        return None if is_unfinished(event.key) else "ingest"
+    if event.bucket != buckets.work:
+        return None
+    item = parse_run_object(event.key)
+    if item is None:
+        return None
+    return "infer" if item.kind == "segment" else "encode"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Delivers events to one function.
+
+    Args:
+        function: its name.
+        handle: its handler.
+        store: where failures are recorded.
+        buckets: their names.
+        attempts: how often an event is tried before it is given up.
+    """
+
+    function: FunctionName
+    handle: Handle
+    store: Store
+    buckets: BucketSettings
+    attempts: int = 4
+
+    def deliver(self, event: ObjectCreated, before: tuple[Attempt, ...] = ()) -> Attempt | None:
+        """Handles an event once.
+
+        Args:
+            event: what happened.
+            before: the failed attempts so far.
+
+        Returns:
+            None when the event is settled: handled, refused, or given up after this attempt and
+            dead-lettered. Otherwise the failed attempt; the event is to come again.
+        """
+        with bound(function=self.function, **_names(event, self.buckets)):
+            try:
+                self._handle(event, before)
+            except Exception as error:
+                attempt = Attempt(time.time(), self.function, f"{type(error).__name__}: {error}")
+                if len(before) + 1 < self.attempts:
+                    log.warning("chain.failed", attempt=len(before) + 1, exc_info=True)
+                    return attempt
+                log.exception("chain.gave_up", attempt=len(before) + 1)
+                give_up(self.store, self.buckets, self.function, event, (*before, attempt))
+        return None
+
+    def _handle(self, event: ObjectCreated, before: tuple[Attempt, ...]) -> None:
+        try:
+            self.handle(event)
+        except RejectedInput as refusal:
+            log.warning("chain.refused", code=refusal.code.public, what=refusal.what)
+            refuse(self.store, self.buckets, event, refusal, before)
+
+
+def refuse(
+    store: Store,
+    buckets: BucketSettings,
+    event: ObjectCreated,
+    refusal: RejectedInput,
+    attempts: tuple[Attempt, ...],
+) -> None:
+    """Records that an event will never succeed: the run fails, and the output says why."""
+    item = parse_run_object(event.key) if event.bucket == buckets.work else None
+    if item is None:
+        error = refusal.written(event.key)
+        store.put(buckets.output, error_key(event.key), documents.dump(error))
+        return
+    keys = RunKeys(item.tenant, item.run)
+    failure = Failure(item.run, refusal.code.public, refusal.what, refusal.code.value.fix, attempts)
+    store.put_new(buckets.work, keys.failed, documents.dump(failure))
+    try:
+        plan = runs.load_plan(store, buckets.work, keys)
+    except FileNotFoundError:
+        return
+    error = refusal.written(plan.output)
+    store.put(buckets.output, plan.group.output(plan.output, ".error.json"), documents.dump(error))
+
+
+def give_up(
+    store: Store,
+    buckets: BucketSettings,
+    function: FunctionName,
+    event: ObjectCreated,
+    attempts: tuple[Attempt, ...],
+) -> None:
+    """Records an event that failed too often: dead letter, failed run, and a word for people.
+
+    Where even that fails, the log has it, and reconcile will find the event again.
+    """
+    last = attempts[-1].error if attempts else "unknown"
+    refusal = RejectedInput(
+        Code.GAVE_UP, f"It failed {len(attempts)} times in {function}; the last time: {last}"
+    )
+    tenant = event.key.partition("/")[0]
+    identity = hashlib.sha256(f"{event.bucket}/{event.key}".encode()).hexdigest()[:20]
+    letter = DeadLetter(event, function, attempts)
+    try:
+        store.put(buckets.work, dead_letter(tenant, function, identity), documents.dump(letter))
+        refuse(store, buckets, event, refusal, attempts)
+        _mark_given_up(store, buckets, event)
+    except KouboError:
+        log.exception("chain.unrecorded", key=event.key)
+
+
+def _mark_given_up(store: Store, buckets: BucketSettings, event: ObjectCreated) -> None:
+    """Leaves the record of a refused upload, or reconcile would bring it back for ever."""
+    if event.bucket != buckets.input:
+        return
+    with suppress(FileNotFoundError, RejectedInput):
+        file = parse_input(event.key)
+        entry = store.head(buckets.input, event.key)
+        upload = Upload(file.file, "refused", "", Code.GAVE_UP.public)
+        store.put_new(buckets.work, file.upload(entry.etag, entry.size), documents.dump(upload))
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """An event that was given up on, with its history."""
+
+    event: ObjectCreated
+    function: FunctionName
+    attempts: tuple[Attempt, ...]
+
+
+def due(store: Store, buckets: BucketSettings) -> list[ObjectCreated]:
+    """What should have been done by now and isn't: the events that reconcile fires again."""
+    found = _unseen(store, buckets)
+    for tenant in store.folders(buckets.work, ""):
+        for run in store.folders(buckets.work, f"{tenant}/runs"):
+            found += _due_in_run(store, buckets.work, RunKeys(tenant, run))
+    return found
+
+
+def groups(store: Store, buckets: BucketSettings) -> list[ObjectCreated]:
+    """One file of each group: fired again, it makes plans that were missed, and nothing else."""
+    found: dict[Group, ObjectCreated] = {}
+    for file, entry in _inputs(store, buckets):
+        found.setdefault(file.group, ObjectCreated(buckets.input, file.key, entry.size, entry.etag))
+    return list(found.values())
+
+
+def _unseen(store: Store, buckets: BucketSettings) -> list[ObjectCreated]:
+    return [
+        ObjectCreated(buckets.input, file.key, entry.size, entry.etag)
+        for file, entry in _inputs(store, buckets)
+        if not file.is_options
+        and not store.exists(buckets.work, file.upload(entry.etag, entry.size))
+    ]
+
+
+def _inputs(store: Store, buckets: BucketSettings) -> Iterator[tuple[InputFile, Entry]]:
+    for entry in store.entries(buckets.input, ""):
+        if not is_unfinished(entry.key):
+            with suppress(RejectedInput):  # refused when it came; it can't be due
+                yield parse_input(entry.key), entry
+
+
+def _due_in_run(store: Store, work: str, keys: RunKeys) -> list[ObjectCreated]:
+    state = runs.read_state(store, work, keys)
+    if state.ended:
+        return []
+    try:
+        plan = runs.start(store, work, runs.load_plan(store, work, keys))
+    except FileNotFoundError:
+        return []  # only the remains of a deleted run, such as its folder
+    names = {entry.key for entry in store.entries(work, keys.prefix)}
+    found = []
+    for index in range(plan.segments):
+        if keys.part(index) in names:
+            continue
+        ready = keys.patches(index) if keys.patches(index) in names else keys.segment(index)
+        found.append(ObjectCreated(work, ready))
+    # With every part there, any of them fires the assembly.
+    return found or [ObjectCreated(work, keys.part(0))]
+
+
+def _names(event: ObjectCreated, buckets: BucketSettings) -> dict[str, object]:
+    tenant = event.key.partition("/")[0]
+    item = parse_run_object(event.key) if event.bucket == buckets.work else None
+    if item is None:
+        return {"tenant": tenant, "key": event.key}
+    return {"tenant": tenant, "run": item.run, "segment": item.index}

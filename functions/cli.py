@@ -1,0 +1,226 @@
+"""The command `koubo`: the embedded default for people and scripts."""
+
+import sys
+import uuid
+from collections import deque
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from functions import chain, doctor, listing, oneshot
+from functions.board import Board, keys_of
+from functions.errors import KouboError, NotSetUpError, RejectedInput
+from functions.local import DataFolder, Idle, Local, LocalSettings, Queued, lock
+from functions.logs import set_up
+from functions.options import Options, parse_options
+from functions.pool import Outcome
+from functions.runs import load_plan
+from functions.settings import BucketSettings, CacheSettings, LogSettings
+
+EXIT_REFUSED = 3
+"""An input was refused; the message says why."""
+
+EXIT_FAILED = 4
+"""A run failed though its inputs are good."""
+
+EXIT_NOT_SET_UP = 5
+"""This machine lacks something; `koubo doctor` says what."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="A voice and a face in, a lip-synced talking-head video out.",
+)
+
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", envvar="KOUBO_STORE_ROOT", help="The folder that is the store."),
+]
+WorkersOption = Annotated[
+    int, typer.Option(envvar="KOUBO_LOCAL_WORKERS", help="Worker processes; 0 is one per core.")
+]
+
+
+@app.command()
+def up(data: DataOption = Path("koubo-data"), workers: WorkersOption = 0) -> None:
+    """Watch a folder and make a video of every voice and face that is dropped into it."""
+    folder = DataFolder(data.absolute())
+    buckets = BucketSettings()
+    logs = LogSettings(file=folder.own / "koubo.log") if sys.stderr.isatty() else LogSettings()
+    set_up(logs)
+    console = Console()
+    settings = LocalSettings(workers=workers)
+    with Local(folder, settings, logs) as local, Board(console) as board:
+        drop = folder.root / buckets.input / oneshot.TENANT / "<job>"
+        board.line(f"Drop a voice and a face into {drop}/")
+        board.line(f"Videos appear in {folder.root / buckets.output}/")
+        known: set[str] = set()
+        # Each of a run's parts fires the assembly, so its end is seen more than once.
+        said: deque[str] = deque(maxlen=1000)
+        for news in local.work():
+            if isinstance(news, Queued):
+                keys = keys_of(news.job)
+                if keys is not None and keys.run not in known:
+                    known.add(keys.run)
+                    board.plan(load_plan(local.store, buckets.work, keys))
+            board.take(news)
+            if isinstance(news, Outcome):
+                for line in listing.ends(local.store, buckets, news, folder.root):
+                    if line not in said:
+                        board.line(line)
+                        said.append(line)
+
+
+@app.command()
+def run(
+    voice: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording.")],
+    faces: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="Videos or portraits; one output each."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="The video; a folder where there are several faces."),
+    ] = Path("koubo.mp4"),
+    options: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A koubo.toml.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="KOUBO_STORE_ROOT",
+            help="Keep analyses here for the next run; without it nothing is kept.",
+        ),
+    ] = None,
+    workers: WorkersOption = 0,
+) -> None:
+    """Make a talking video of one voice and each of the faces."""
+    targets = _targets(faces, output)
+    console = Console()
+    with ExitStack() as stack:
+        if data is None:
+            data = Path(stack.enter_context(TemporaryDirectory(prefix="koubo-")))
+        folder = DataFolder(data.absolute())
+        # The log would tear the bars apart; what matters of it is printed below.
+        logs = LogSettings(file=LogSettings().file or folder.own / "koubo.log")
+        set_up(logs)
+        chosen = parse_options(options.read_bytes()) if options else Options()
+        request = oneshot.Request(uuid.uuid4().hex[:12], voice, tuple(faces), chosen)
+        local = stack.enter_context(Local(folder, LocalSettings(workers=workers), logs))
+        with Board(console) as board:
+            results = oneshot.run(local, request, board)
+        code = 0
+        for result in results:
+            if result.error is not None:
+                refused = result.error.code != "gave_up"
+                code = max(code, EXIT_REFUSED if refused else EXIT_FAILED)
+                console.print(f"{result.file}: {result.error.what} {result.error.fix}")
+            else:
+                for path in oneshot.fetch(local, result, targets[result.file]):
+                    console.print(str(path), soft_wrap=True, highlight=False)
+    raise typer.Exit(code)
+
+
+@app.command()
+def status(
+    data: DataOption = Path("koubo-data"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 -- a command line flag
+    limit: Annotated[int, typer.Option(help="The newest runs of each tenant.")] = 50,
+) -> None:
+    """Show runs and what waits for a partner."""
+    store, buckets = DataFolder(data.absolute()).store(), BucketSettings()
+    rows = listing.runs(store, buckets, limit)
+    waiting = listing.unpaired(store, buckets)
+    if as_json:
+        for line in [row.as_json() for row in rows] + [file.as_json() for file in waiting]:
+            print(line)  # noqa: T201 -- standard output is this command's product
+        return
+    Console().print(listing.table(rows, waiting, datetime.now(UTC)))
+
+
+@app.command()
+def reconcile(data: DataOption = Path("koubo-data"), workers: WorkersOption = 0) -> None:
+    """Find what is due and not done, and have it done."""
+    folder = DataFolder(data.absolute())
+    store, buckets = folder.store(), BucketSettings()
+    events = chain.due(store, buckets)
+    for event in events:
+        print(f"{event.bucket}/{event.key}")  # noqa: T201 -- standard output is this command's product
+    try:
+        lock(folder).release()
+    except KouboError:
+        # Whoever works there sees a touched file as a new event.
+        for event in events:
+            (folder.root / event.bucket / event.key).touch()
+        return
+    logs = LogSettings()
+    set_up(logs)
+    with Local(folder, LocalSettings(workers=workers), logs) as local, Board(Console()) as board:
+        for event in (*events, *chain.groups(store, buckets)):
+            local.put(event)
+        for news in local.work():
+            board.take(news)
+            if isinstance(news, Idle) and not chain.due(store, buckets):
+                return
+
+
+@app.command("doctor")
+def examine(data: DataOption = Path("koubo-data")) -> None:
+    """Say what works on this machine, and what to do about what doesn't."""
+    findings = doctor.examine(DataFolder(data.absolute()), CacheSettings())
+    Console().print(doctor.table(findings))
+    raise typer.Exit(0 if all(finding.works for finding in findings) else EXIT_NOT_SET_UP)
+
+
+@app.command()
+def setup() -> None:
+    """Fetch and convert the face models, once a machine."""
+    from functions.ingest.face_models import install  # noqa: PLC0415 -- only set-up needs onnx
+
+    models = install(CacheSettings().models)
+    print(models.detector)  # noqa: T201 -- standard output is this command's product
+    print(models.mesh)  # noqa: T201
+
+
+def _targets(faces: list[Path], output: Path) -> dict[Path, Path]:
+    """Where each face's video goes."""
+    if len(faces) == 1 and not output.is_dir():
+        return {faces[0]: output}
+    if output.suffix:
+        raise typer.BadParameter("several faces need a folder for their outputs", param_hint="-o")
+    output.mkdir(parents=True, exist_ok=True)
+    targets: dict[Path, Path] = {}
+    for face in faces:
+        name, count = face.stem, 1
+        while output / f"{name}.mp4" in targets.values():
+            count += 1
+            name = f"{face.stem}-{count}"
+        targets[face] = output / f"{name}.mp4"
+    return targets
+
+
+def main() -> None:
+    """Runs the command and turns errors into words and exit codes."""
+    console = Console(stderr=True)
+    try:
+        app()
+    except NotSetUpError as error:
+        console.print(f"koubo: {error}", style="red")
+        sys.exit(EXIT_NOT_SET_UP)
+    except RejectedInput as refusal:
+        console.print(f"koubo: {refusal.what} {refusal.code.value.fix}", style="red")
+        sys.exit(EXIT_REFUSED)
+    except KouboError as error:
+        console.print(f"koubo: {error}", style="red")
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

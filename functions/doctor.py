@@ -1,0 +1,131 @@
+"""`koubo doctor`: what works on this machine, and what to do about what doesn't."""
+
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from functions.errors import KouboError
+from functions.local import DataFolder
+from functions.settings import BucketSettings, CacheSettings
+
+_ENCODERS = ("libx264", "libx265", "libsvtav1")
+_NEEDED_ENCODER = "libx264"
+_LOW_DISK = 2 << 30
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Args:
+        what: its name.
+        works: whether a run can be made with it as it is.
+        says: what was found.
+        fix: what to do, where it doesn't work.
+    """
+
+    what: str
+    works: bool
+    says: str
+    fix: str = ""
+
+
+def examine(data: DataFolder, cache: CacheSettings) -> list[Finding]:
+    """Looks at everything that a run needs."""
+    checks: list[tuple[str, Callable[[], str], str]] = [
+        ("python", _python, "Use Python 3.11 or newer."),
+        ("ffmpeg", _ffmpeg, "Install koubo[encode], or set KOUBO_FFMPEG_PATH to an ffmpeg."),
+        ("decoder", _decoder, "Install koubo[ingest]."),
+        ("provider", _provider, "Install koubo[infer]."),
+        ("face models", lambda: _faces(cache), "Run `koubo setup`."),
+        ("viseme model", _viseme, "Install koubo again: files of the package are missing."),
+        ("store", lambda: _store(data), f"Make {data.root} writable, or choose another --data."),
+        ("disk", lambda: _disk(data), "Free some space, or choose another --data."),
+    ]
+    return [_look(*check) for check in checks]
+
+
+def table(findings: list[Finding]) -> Table:
+    """The findings, for a terminal."""
+    shown = Table("", "what", "found", box=None)
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.works else "[red]no[/]"
+        shown.add_row(mark, finding.what, f"{finding.says} {finding.fix}".strip())
+    return shown
+
+
+def _look(what: str, check: Callable[[], str], fix: str) -> Finding:
+    try:
+        return Finding(what, works=True, says=check())
+    except (ImportError, KouboError, OSError, subprocess.SubprocessError) as error:
+        return Finding(what, works=False, says=str(error), fix=fix)
+
+
+def _python() -> str:
+    return sys.version.partition(" ")[0]
+
+
+def _ffmpeg() -> str:
+    from functions.process import ffmpeg_path  # noqa: PLC0415 -- a missing extra is a finding
+
+    path = str(ffmpeg_path())
+
+    def ask(argument: str) -> str:
+        command = [path, "-hide_banner", argument]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=20, check=True
+        ).stdout
+
+    version = ask("-version").split(" ")[2]
+    listed = ask("-encoders")
+    found = [encoder for encoder in _ENCODERS if f" {encoder} " in listed]
+    if _NEEDED_ENCODER not in found:
+        raise KouboError(f"{path} has no {_NEEDED_ENCODER}")
+    return f"{version} with {', '.join(found)} ({path})"
+
+
+def _decoder() -> str:
+    from functions.media import decoder_version  # noqa: PLC0415 -- a missing extra is a finding
+
+    return decoder_version()
+
+
+def _provider() -> str:
+    import onnxruntime  # noqa: PLC0415 -- a missing extra is a finding
+
+    providers = ", ".join(onnxruntime.get_available_providers())
+    return f"onnxruntime {onnxruntime.__version__}: {providers}"
+
+
+def _faces(cache: CacheSettings) -> str:
+    from functions.ingest.face_models import find  # noqa: PLC0415 -- a missing extra is a finding
+
+    return str(find(cache.models).mesh.parent)
+
+
+def _viseme() -> str:
+    from functions.infer.manifest import find_model  # noqa: PLC0415 -- a missing extra is a finding
+
+    manifest = find_model("viseme", "1")
+    return f"{manifest.name} {manifest.version}, {manifest.licence}"
+
+
+def _store(data: DataFolder) -> str:
+    store, bucket = data.store(), BucketSettings().work
+    key = f"doctor/{uuid.uuid4().hex}"
+    if not store.put_new(bucket, key, b"1") or store.put_new(bucket, key, b"2"):
+        raise KouboError("the store can't create an object only once")
+    store.delete(bucket, key)
+    return str(data.root)
+
+
+def _disk(data: DataFolder) -> str:
+    free = shutil.disk_usage(data.root).free
+    if free < _LOW_DISK:
+        raise KouboError(f"only {free / 1e9:.1f} GB are free at {data.root}")
+    return f"{free / 1e9:.0f} GB free"

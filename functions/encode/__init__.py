@@ -1,0 +1,1 @@
+"""Encode: composites patches onto the footage, encodes segments, assembles the video."""

@@ -1,0 +1,1 @@
+"""Infer: turns a segment's voice and face windows into mouth patches."""

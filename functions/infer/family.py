@@ -1,0 +1,104 @@
+"""What infer and a family of models say to each other."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from functions.analysis import Chunk, Footage, Track
+from functions.infer.manifest import Manifest
+from functions.picture import Affine, Picture, Plane
+
+
+class FootageReader(Protocol):
+    """A footage's analysis, read piece by piece."""
+
+    @property
+    def footage(self) -> Footage:
+        """The whole of it in short."""
+        ...
+
+    def track(self, chunk: Chunk) -> Track:
+        """The face in a chunk's frames."""
+        ...
+
+    def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
+        """Face windows of the footage frames [first, last), which lie in the chunk, in order."""
+        ...
+
+
+class VoiceReader(Protocol):
+    """A voice, read piece by piece."""
+
+    @property
+    def level(self) -> float:
+        """How loud the whole of it is, see `Voice.level`."""
+        ...
+
+    def samples(self, first: int, last: int) -> NDArray[np.float32]:
+        """Samples [first, last) in -1..1, as many of them as the recording has."""
+        ...
+
+
+@dataclass(frozen=True)
+class Span:
+    """Some frames of the output's timeline.
+
+    Args:
+        first: output frame.
+        last: output frame after the last one.
+        rate: frames a second.
+        shown: for each of them the footage frame that it shows.
+    """
+
+    first: int
+    last: int
+    rate: Fraction
+    shown: Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A mouth for one output frame.
+
+    Args:
+        planes: (3, size, size) uint8 YUV 4:4:4 in the footage's colours.
+        affine: (2, 3), upright frame pixels to patch pixels.
+        opacity: 0..1; 0 leaves the frame untouched.
+    """
+
+    planes: Plane
+    affine: Affine
+    opacity: float
+
+
+class Family(Protocol):
+    """A family of models: everything between an analysis and mouth patches."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The model."""
+        ...
+
+    @property
+    def backend(self) -> str:
+        """What really computes."""
+        ...
+
+    @property
+    def prepared_name(self) -> str:
+        """What `prepare` is stored as."""
+        ...
+
+    def prepare(self, footage: FootageReader) -> bytes:
+        """What is worked out once about a footage; equal footage gives equal bytes."""
+        ...
+
+    def render(
+        self, footage: FootageReader, prepared: bytes, voice: VoiceReader, span: Span
+    ) -> Iterator[Patch]:
+        """A patch for each frame of the span, in order, however the timeline is cut."""
+        ...

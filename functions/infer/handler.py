@@ -1,0 +1,124 @@
+"""Infer handles a segment: renders its mouth patches, once."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from functions import documents
+from functions.errors import RetryableError
+from functions.events import ObjectCreated
+from functions.infer.family import Family, Patch, Span
+from functions.infer.readers import StoredFootage, StoredVoice
+from functions.layout import FootageKeys, RunKeys, RunObject, VoiceKeys, parse_run_object
+from functions.logs import logger
+from functions.lossless import FrameWriter
+from functions.patches import Header, Placement, Served, write_patches
+from functions.progress import Progress
+from functions.runs import Model, Segment, load_plan, source_frames
+from functions.settings import BucketSettings
+from functions.storage import Store
+
+log = logger()
+
+_PROGRESS_EVERY = 8  # frames
+
+
+@dataclass(frozen=True)
+class Infer:
+    """The collaborators of infer's handler.
+
+    Args:
+        store: where everything is.
+        buckets: their names.
+        model: loads a model, or gives the one that it loaded before.
+        scratch: a folder for files in the making.
+        progress: told in frames.
+    """
+
+    store: Store
+    buckets: BucketSettings
+    model: Callable[[Model], Family]
+    scratch: Path
+    progress: Progress
+
+    def handle(self, event: ObjectCreated) -> None:
+        """Handles a segment object of the work bucket; others are none of infer's business.
+
+        Raises:
+            RetryableError: the event is to come again.
+        """
+        item = parse_run_object(event.key) if event.bucket == self.buckets.work else None
+        if item is None or item.kind != "segment":
+            return
+        keys = RunKeys(item.tenant, item.run)
+        if self._is_settled(keys, item.index):
+            return
+        try:
+            self._infer(keys, item)
+        except FileNotFoundError as error:
+            raise RetryableError(f"{event.key} needs what isn't there: {error}") from error
+
+    def _is_settled(self, keys: RunKeys, index: int) -> bool:
+        ends = (keys.patches(index), keys.part(index), keys.done, keys.failed, keys.cancelled)
+        return any(self.store.exists(self.buckets.work, key) for key in ends)
+
+    def _infer(self, keys: RunKeys, item: RunObject) -> None:
+        store, work = self.store, self.buckets.work
+        plan = load_plan(store, work, keys)
+        segment = documents.load(Segment, store.get(work, keys.segment(item.index)))
+        family = self.model(plan.model)
+        manifest = family.manifest
+        faces = FootageKeys(keys.tenant, plan.face.digest)
+        footage = StoredFootage.open(store, work, faces)
+        voice_keys = VoiceKeys(keys.tenant, plan.voice.digest)
+        voice = StoredVoice.open(store, work, voice_keys, manifest.sample_rate)
+        prepared = self._prepared(family, footage)
+        began, cpu = time.monotonic(), time.process_time()
+        output = range(segment.first, segment.last)
+        shown = tuple(source_frames(output, footage.footage.frames, plan.options.loop))
+        span = Span(segment.first, segment.last, plan.rate, shown)
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.scratch) as folder:
+            video, made = Path(folder) / "patches.mkv", Path(folder) / "patches.zip"
+            size = manifest.crop.size
+            patches = family.render(footage, prepared, voice, span)
+            placement = self._write(video, patches, size, len(output))
+            served = Served(
+                manifest.label,
+                manifest.licence,
+                family.backend,
+                time.monotonic() - began,
+                time.process_time() - cpu,
+            )
+            header = Header(segment.first, segment.last, size, manifest.mask, served)
+            write_patches(made, header, placement, video)
+            store.put_new(work, keys.patches(item.index), made)
+        log.info("infer.rendered", frames=len(output), seconds=served.seconds)
+
+    def _prepared(self, family: Family, footage: StoredFootage) -> bytes:
+        """What the family worked out about the footage, now or whenever it first met it."""
+        manifest, store, work = family.manifest, self.store, self.buckets.work
+        key = footage.keys.prepared(manifest.name, manifest.version, family.prepared_name)
+        try:
+            return store.get(work, key)
+        except FileNotFoundError:
+            store.put_new(work, key, family.prepare(footage))
+        # Another worker may have been first, and what is stored is what holds.
+        return store.get(work, key)
+
+    def _write(self, to: Path, patches: Iterable[Patch], size: int, total: int) -> Placement:
+        """Writes the patches' video and returns where they go."""
+        affine = np.empty((total, 2, 3), np.float32)
+        opacity = np.empty(total, np.float32)
+        with FrameWriter(to, "yuv444p", size, size) as writer:
+            for done, patch in enumerate(patches):
+                writer.write(patch.planes)
+                affine[done], opacity[done] = patch.affine, patch.opacity
+                if done % _PROGRESS_EVERY == 0:
+                    self.progress(done, total)
+        self.progress(total, total)
+        return Placement(affine, opacity)

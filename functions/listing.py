@@ -1,0 +1,138 @@
+"""What there is: runs, newest first, and files that wait for a partner."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from rich.console import Group as Rows
+from rich.table import Table
+
+from functions import documents
+from functions import runs as runs_of
+from functions.board import keys_of
+from functions.errors import RejectedInput
+from functions.ingest.pairing import looked_at
+from functions.layout import (
+    InputFile,
+    RunKeys,
+    error_key,
+    is_unfinished,
+    parse_input,
+    recent_prefix,
+    run_of_recent,
+)
+from functions.pool import Outcome
+from functions.runs import Done, Failure, RunState
+from functions.settings import BucketSettings
+from functions.storage import Store
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run as `koubo status` shows it."""
+
+    state: RunState
+    tenant: str
+    made_at: float
+    voice: str
+    face: str
+    output: str
+    why: str
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        flat = asdict(self)
+        return json.dumps({**flat.pop("state"), **flat}, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class WaitingLine:
+    """A file without a run, and what it waits for."""
+
+    key: str
+    waits_for: str
+
+    def as_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def runs(store: Store, buckets: BucketSettings, limit: int) -> list[RunLine]:
+    """The newest runs of every tenant."""
+    found = []
+    for tenant in store.folders(buckets.work, ""):
+        for entry in islice(store.entries(buckets.work, recent_prefix(tenant)), limit):
+            keys = RunKeys(tenant, run_of_recent(entry.key))
+            plan = runs_of.load_plan(store, buckets.work, keys)
+            state = runs_of.read_state(store, buckets.work, keys)
+            why = ""
+            if state.phase == "failed":
+                why = documents.load(Failure, store.get(buckets.work, keys.failed)).what
+            output = plan.group.output(plan.output, ".mp4")
+            ends = (plan.made_at, plan.voice.key, plan.face.key)
+            found.append(RunLine(state, tenant, *ends, output, why))
+    return sorted(found, key=lambda line: -line.made_at)
+
+
+def unpaired(store: Store, buckets: BucketSettings) -> list[WaitingLine]:
+    """Files that have no run: not looked at yet, or without a partner in their group."""
+    found = []
+    groups: dict[object, list[InputFile]] = {}
+    for entry in store.entries(buckets.input, ""):
+        try:
+            file = None if is_unfinished(entry.key) else parse_input(entry.key)
+        except RejectedInput:
+            continue  # its error document says so
+        if file is not None and not file.is_options:
+            groups.setdefault(file.group, []).append(file)
+    for files in groups.values():
+        roles = {file.file: upload.role for file, upload in looked_at(store, buckets, files[0])}
+        for file in files:
+            role = roles.get(file.file)
+            partner = {"voice": "face", "face": "voice"}.get(role or "")
+            if role is None:
+                found.append(WaitingLine(file.key, "its analysis"))
+            elif partner and partner not in roles.values():
+                named = f" named {file.stem}.*" if file.job is None else ""
+                found.append(WaitingLine(file.key, f"a {partner}{named}"))
+    return found
+
+
+def table(rows: list[RunLine], waiting: list[WaitingLine], now: datetime) -> Rows:
+    """Both, for a terminal."""
+    shown = Table("run", "age", "state", "infer", "encode", "output", box=None)
+    for row in rows:
+        made = datetime.fromtimestamp(row.made_at, UTC)
+        age = str(now - made).partition(".")[0]
+        state = row.state
+        shown.add_row(
+            state.run[:8],
+            age,
+            state.phase if not row.why else f"{state.phase}: {row.why}",
+            f"{state.inferred}/{state.segments}" if not state.ended else "",
+            f"{state.encoded}/{state.segments}" if not state.ended else "",
+            row.output,
+        )
+    missing = Table("waiting", "for", box=None)
+    for line in waiting:
+        missing.add_row(line.key, line.waits_for)
+    return Rows(shown, missing) if waiting else Rows(shown)
+
+
+def ends(store: Store, buckets: BucketSettings, outcome: Outcome, root: Path) -> list[str]:
+    """What there is to say when a job ended: a finished or failed run, or a refused file."""
+    keys, event = keys_of(outcome.job), outcome.job.event
+    if keys is None:
+        error = root / buckets.output / error_key(event.key)
+        return [f"refused: {event.key}, see {error}"] if error.exists() else []
+    if not event.key.endswith(".part.mp4"):
+        return []
+    if store.exists(buckets.work, keys.done):
+        done = documents.load(Done, store.get(buckets.work, keys.done))
+        return [f"done: {root / buckets.output / done.video}"]
+    if store.exists(buckets.work, keys.failed):
+        failure = documents.load(Failure, store.get(buckets.work, keys.failed))
+        return [f"failed: {failure.run}: {failure.what} {failure.fix}"]
+    return []

@@ -1,0 +1,152 @@
+"""`koubo run`: one voice, any number of faces, in and out, through the same chain as ever."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from functions import documents, runs
+from functions.board import Board, keys_of
+from functions.errors import ErrorDocument
+from functions.events import ObjectCreated
+from functions.ingest.pairing import looked_at, pair
+from functions.ingest.settings import IngestSettings
+from functions.layout import InputFile, RunKeys
+from functions.local import Local, Queued
+from functions.options import Options
+from functions.pool import Outcome
+from functions.runs import Done, Failure
+from functions.settings import BucketSettings
+
+TENANT = "default"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to make.
+
+    Args:
+        job: names the job's folder; what is there already is kept.
+        voice: a recording.
+        faces: videos or portraits.
+        options: as `koubo.toml` would say.
+    """
+
+    job: str
+    voice: Path
+    faces: tuple[Path, ...]
+    options: Options
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one voice or face: an output, or a reason why there is none."""
+
+    file: Path
+    done: Done | None
+    error: ErrorDocument | None
+
+
+def run(local: Local, request: Request, board: Board) -> list[Result]:
+    """Puts the files in, works until each has come to an end, and says how it ended."""
+    buckets = BucketSettings()
+    inputs = _inputs(request)
+    options = InputFile(TENANT, request.job, "koubo.toml")
+    local.store.put(buckets.input, options.key, _toml(request.options))
+    for path, file in inputs.items():
+        local.store.put(buckets.input, file.key, path)
+        local.put(ObjectCreated(buckets.input, file.key))
+    plans: set[str] = set()
+    for news in local.work():
+        if isinstance(news, Queued):
+            _learn(local, buckets, news, plans, board)
+        board.take(news)
+        if isinstance(news, Outcome):
+            results = _results(local, buckets, inputs)
+            if results is not None:
+                return results
+    raise AssertionError("work never ends by itself")
+
+
+def _inputs(request: Request) -> dict[Path, InputFile]:
+    """Each file's place; equal names of files from different folders are told apart."""
+    taken: set[str] = set()
+    found = {}
+    for path in (request.voice, *request.faces):
+        name, count = path.name, 1
+        while name in taken:
+            count += 1
+            name = f"{path.stem}-{count}{path.suffix}"
+        taken.add(name)
+        found[path] = InputFile(TENANT, request.job, name)
+    return found
+
+
+def _learn(
+    local: Local, buckets: BucketSettings, news: Queued, plans: set[str], board: Board
+) -> None:
+    keys = keys_of(news.job)
+    if keys is not None and keys.run not in plans:
+        plans.add(keys.run)
+        board.plan(runs.load_plan(local.store, buckets.work, keys))
+
+
+def _results(
+    local: Local, buckets: BucketSettings, inputs: dict[Path, InputFile]
+) -> list[Result] | None:
+    """How everything ended; None as long as something has not."""
+    first = next(iter(inputs.values()))
+    uploads = {file.key: upload for file, upload in looked_at(local.store, buckets, first)}
+    if any(file.key not in uploads for file in inputs.values()):
+        return None
+    found = []
+    for path, file in inputs.items():
+        if uploads[file.key].role == "refused":
+            error = documents.load(ErrorDocument, local.store.get(buckets.output, file.error))
+            found.append(Result(path, None, error))
+    for plan in pair(local.store, buckets, first, IngestSettings()):
+        ended = _ended(local, buckets, plan.keys)
+        if ended is None:
+            return None
+        # Two names for the same content are one run.
+        faces = [p for p, file in inputs.items() if uploads[file.key].digest == plan.face.digest]
+        found += [Result(path, *ended) for path in faces]
+    return found
+
+
+def _ended(
+    local: Local, buckets: BucketSettings, keys: RunKeys
+) -> tuple[Done | None, ErrorDocument | None] | None:
+    if local.store.exists(buckets.work, keys.done):
+        return documents.load(Done, local.store.get(buckets.work, keys.done)), None
+    if local.store.exists(buckets.work, keys.failed):
+        failure = documents.load(Failure, local.store.get(buckets.work, keys.failed))
+        return None, ErrorDocument(keys.run, failure.code, failure.what, failure.fix)
+    return None
+
+
+def fetch(local: Local, result: Result, to: Path) -> list[Path]:
+    """Copies a finished output out of the store: video, poster and report, side by side."""
+    if result.done is None:
+        return []
+    buckets = BucketSettings()
+    copied = []
+    for key, suffix in (
+        (result.done.video, to.suffix or ".mp4"),
+        (result.done.poster, ".jpg"),
+        (result.done.report, ".json"),
+    ):
+        target = to.with_suffix(suffix)
+        part = target.with_name(f".{target.name}.koubo")
+        local.store.download(buckets.output, key, part)
+        shutil.move(part, target)
+        copied.append(target)
+    return copied
+
+
+def _toml(options: Options) -> bytes:
+    lines = []
+    for name in Options.__dataclass_fields__:
+        value = getattr(options, name)
+        text = str(value).lower() if isinstance(value, bool) else f'"{value}"'
+        lines.append(f"{name} = {text}\n")
+    return "".join(lines).encode()

@@ -1,0 +1,82 @@
+"""What a job can ask for: `koubo.toml`, dropped before the media."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked_dataclass
+
+from functions.errors import Code, RejectedInput
+
+
+@dataclass(frozen=True)
+class Label:
+    """How the explicit AI label looks; whether it is there at all is the operator's setting.
+
+    Args:
+        language: `zh` shows "AI生成", `en` shows "AI-generated".
+        whole: keep it for the whole video, not only its first seconds.
+    """
+
+    language: Literal["zh", "en"] = "zh"
+    whole: bool = False
+
+
+@checked_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Options:
+    """A job's options, with their defaults.
+
+    Args:
+        model: the lip-sync model.
+        loop: what footage shorter than the voice does: forth and back, or from the start again.
+        quality: of the encoder: smaller and faster, the default, or better and slower.
+        label_language: see `Label.language`.
+        label_whole: see `Label.whole`.
+    """
+
+    model: str = "viseme"
+    loop: Literal["pingpong", "restart"] = "pingpong"
+    quality: Literal["speed", "standard", "quality"] = "standard"
+    label_language: Literal["zh", "en"] = "zh"
+    label_whole: bool = False
+
+    @property
+    def label(self) -> Label:
+        """The label's part of the options."""
+        return Label(self.label_language, self.label_whole)
+
+
+_NAMES = list(Options.__dataclass_fields__)
+
+
+def parse_options(text: bytes) -> Options:
+    """Reads a `koubo.toml`.
+
+    Raises:
+        RejectedInput: it is no TOML, has a key that we don't know, or a value that can't be.
+    """
+    try:
+        values = tomllib.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        # Not only the reader's own errors: endless digits and brackets raise Python's.
+        raise RejectedInput(Code.BAD_OPTIONS, f"koubo.toml is not TOML: {error}.") from error
+    try:
+        options: Options = TypeAdapter(Options).validate_python(values)
+    except ValidationError as error:
+        raise RejectedInput(Code.BAD_OPTIONS, _explain(error)) from error
+    return options
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "unexpected_keyword_argument":
+            near = difflib.get_close_matches(name, _NAMES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(_NAMES)}."
+            lines.append(f"koubo.toml has an unknown key {name!r}; {hint}")
+        else:
+            lines.append(f"koubo.toml: {name} is {problem['input']!r}; {problem['msg'].lower()}.")
+    return " ".join(lines)

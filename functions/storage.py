@@ -1,0 +1,235 @@
+"""The object store: obstore, with what it lacks.
+
+obstore gives one API over a folder, memory and S3, with atomic put-if-absent on all three. Added
+here: buckets by name, errors of our own table, hashing while a file streams in, and a local cache
+of big inputs by digest with a bound on its size.
+"""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
+
+from functions.errors import RetryableError
+
+_STREAM_CHUNK = 4 << 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the store knows of an object without reading it."""
+
+    key: str
+    size: int
+    etag: str | None
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Store:
+    """Objects in named buckets.
+
+    Every method raises `RetryableError` when the store itself fails, and those that read raise
+    `FileNotFoundError` when the object is not there.
+    """
+
+    _open: Callable[[str], ObjectStore]
+    root: Path | None = None
+    _buckets: dict[str, ObjectStore] = field(default_factory=dict)
+
+    @staticmethod
+    def folder(root: Path) -> "Store":
+        """A folder as the store, `<root>/<bucket>/<key>`."""
+        return Store(lambda bucket: LocalStore(root / bucket, mkdir=True), root)
+
+    @staticmethod
+    def memory() -> "Store":
+        """A store that ends with the process."""
+        return Store(lambda _bucket: MemoryStore())
+
+    @staticmethod
+    def s3(config: dict[str, Any], client: dict[str, Any]) -> "Store":
+        """S3, MinIO or RustFS; both arguments are obstore's own for `S3Store`."""
+        return Store(lambda b: S3Store(b, config=config, client_options=client))  # type: ignore[arg-type]  # obstore types these as TypedDicts, we pass what the settings hold
+
+    def _bucket(self, name: str) -> ObjectStore:
+        if name not in self._buckets:
+            self._buckets[name] = self._open(name)
+        return self._buckets[name]
+
+    def put(self, bucket: str, key: str, data: bytes | Path) -> None:
+        """Writes an object whole, replacing what is there; big files go up in parts."""
+        with _store_errors(key):
+            obstore.put(self._bucket(bucket), key, data)
+
+    def put_new(self, bucket: str, key: str, data: bytes | Path) -> bool:
+        """Writes an object only where none is; of many writers exactly one gets True."""
+        body = data.read_bytes() if isinstance(data, Path) else data
+        with _store_errors(key):
+            try:
+                # Put-if-absent is single-part in every store, so the body goes whole.
+                obstore.put(self._bucket(bucket), key, body, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+        return True
+
+    def get(self, bucket: str, key: str) -> bytes:
+        """The object's content."""
+        with _store_errors(key):
+            return obstore.get(self._bucket(bucket), key).bytes().to_bytes()
+
+    def get_range(self, bucket: str, key: str, start: int, length: int) -> bytes:
+        """At most `length` bytes of the object from `start` on, less where it ends before."""
+        if length <= 0:
+            return b""
+        size = self.head(bucket, key).size
+        if start >= size:
+            return b""
+        end = min(start + length, size)
+        with _store_errors(key):
+            return obstore.get_range(self._bucket(bucket), key, start=start, end=end).to_bytes()
+
+    def head(self, bucket: str, key: str) -> Entry:
+        """What the store knows of the object."""
+        with _store_errors(key):
+            return _entry(obstore.head(self._bucket(bucket), key))
+
+    def exists(self, bucket: str, key: str) -> bool:
+        """Whether the object is there."""
+        try:
+            self.head(bucket, key)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def entries(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Entry]:
+        """Objects under a prefix (whole path parts) in the order of their keys, past `after`.
+
+        Object stores give them in that order, page by page; a folder's must be sorted first.
+        """
+        with _store_errors(prefix):
+            pages = obstore.list(self._bucket(bucket), prefix or None, offset=after)
+            found = map(_entry, chain.from_iterable(pages))
+            if self.root is not None:
+                found = iter(sorted(found, key=lambda entry: entry.key.encode()))
+            yield from found
+
+    def folders(self, bucket: str, prefix: str) -> list[str]:
+        """The names one level below a prefix that have something below them."""
+        with _store_errors(prefix):
+            found = obstore.list_with_delimiter(self._bucket(bucket), prefix or None)
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in found["common_prefixes"])
+
+    def delete(self, bucket: str, key: str) -> None:
+        """Removes an object; one that is not there is no error."""
+        with _store_errors(key), suppress(FileNotFoundError):
+            obstore.delete(self._bucket(bucket), key)
+
+    def download(self, bucket: str, key: str, to: Path) -> str:
+        """Streams an object into a file and returns the SHA-256 of what came, in hex."""
+        digest = hashlib.sha256()
+        with _store_errors(key), to.open("wb") as file:
+            for chunk in obstore.get(self._bucket(bucket), key).stream(_STREAM_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class InputCache:
+    """Big inputs on local disk, by the digest of their content, least recently used out first.
+
+    Args:
+        root: a folder of this machine, shared by its workers.
+        limit: bytes that may stay between uses; one file in use may exceed it.
+    """
+
+    root: Path
+    limit: int
+
+    @contextmanager
+    def hold(
+        self, store: Store, bucket: str, key: str, digest: str | None = None
+    ) -> Iterator[tuple[Path, str]]:
+        """A local copy of an object for as long as the context lasts.
+
+        Args:
+            store: where the object is.
+            bucket: its bucket.
+            key: its key.
+            digest: the SHA-256 that the content must have; None to learn it.
+
+        Yields:
+            The copy's path (a link of our own, which eviction can't take away) and its digest.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            RetryableError: the store failed, or the content has another digest by now.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        held = self.root / f"held-{os.getpid()}-{uuid.uuid4().hex}"
+        try:
+            found = digest if digest and self._link(digest, held) else None
+            if found is None:
+                found = store.download(bucket, key, held)
+                if digest not in (None, found):
+                    raise RetryableError(f"{key} is no longer the file that was analysed")
+                self._keep(held, found)
+            yield held, found
+        finally:
+            held.unlink(missing_ok=True)
+
+    def _link(self, digest: str, held: Path) -> bool:
+        kept = self.root / digest
+        try:
+            os.link(kept, held)
+            os.utime(kept)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _keep(self, held: Path, digest: str) -> None:
+        with suppress(FileExistsError):
+            os.link(held, self.root / digest)
+        kept = [(p, s) for p in self.root.iterdir() if (s := _kept_stat(p)) is not None]
+        total = sum(stat.st_size for _, stat in kept)
+        for path, stat in sorted(kept, key=lambda item: item[1].st_mtime):
+            if total <= self.limit:
+                return
+            path.unlink(missing_ok=True)
+            total -= stat.st_size
+
+
+def _kept_stat(path: Path) -> os.stat_result | None:
+    """Of a file that stays between uses; None for one in use, or just evicted by another worker."""
+    if path.name.startswith("held-"):
+        return None
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _entry(meta: Any) -> Entry:  # noqa: ANN401 -- obstore's ObjectMeta is a TypedDict of the stub only
+    return Entry(meta["path"], meta["size"], meta["e_tag"], meta["last_modified"])
+
+
+@contextmanager
+def _store_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (BaseError, OSError, ValueError) as error:
+        # ValueError: the key has parts, such as "..", that no store takes.
+        raise RetryableError(f"the store failed on {what}: {error}") from error

@@ -1,0 +1,302 @@
+import dataclasses
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from functions import documents, runs
+from functions.analysis import Voice, content_digest
+from functions.encode.handler import Encode
+from functions.encode.report import Report
+from functions.encode.settings import EncodeSettings, LabelSettings
+from functions.errors import RetryableError
+from functions.events import ObjectCreated
+from functions.layout import FootageKeys, InputFile, VoiceKeys
+from functions.options import Options
+from functions.picture import Picture
+from functions.progress import silent
+from functions.runs import Done, Model, Plan
+from functions.settings import BucketSettings
+from functions.storage import InputCache, Store
+
+from .clips import Clip, write_patches_file
+
+BUCKETS = BucketSettings()
+VOICE_SECONDS = 7.3
+
+
+@dataclass(frozen=True)
+class Job:
+    """A planned run whose segments are all inferred."""
+
+    encode: Encode
+    plan: Plan
+
+    @property
+    def store(self) -> Store:
+        return self.encode.store
+
+    def names(self, bucket: str, prefix: str = "") -> set[str]:
+        return {entry.key.rpartition("/")[2] for entry in self.store.entries(bucket, prefix)}
+
+    def patches(self, index: int) -> ObjectCreated:
+        return ObjectCreated(BUCKETS.work, self.plan.keys.patches(index))
+
+    def part(self, index: int) -> ObjectCreated:
+        return ObjectCreated(BUCKETS.work, self.plan.keys.part(index))
+
+    def run(self) -> None:
+        for index in range(self.plan.segments):
+            self.encode.handle(self.patches(index))
+        self.encode.handle(self.part(0))
+
+    def video(self, to: Path) -> Path:
+        self.store.download(BUCKETS.output, self.plan.group.output(self.plan.output, ".mp4"), to)
+        return to
+
+    def report(self) -> Report:
+        key = self.plan.group.output(self.plan.output, ".json")
+        return documents.load(Report, self.store.get(BUCKETS.output, key))
+
+
+def prepare(root: Path, clip: Clip, sound: Path, options: Options, labels: LabelSettings) -> Job:
+    store = Store.folder(root / "store")
+    scratch = root / "scratch"
+    scratch.mkdir()
+    face_file, voice_file = InputFile("t", "job", "face.mp4"), InputFile("t", "job", "voice.wav")
+    store.put(BUCKETS.input, face_file.key, clip.path)
+    sha256 = store.download(BUCKETS.input, face_file.key, root / "copy")
+    footage = dataclasses.replace(clip.footage, sha256=sha256, digest=content_digest(sha256))
+    voice = Voice(content_digest("1" * 64), "1" * 64, VOICE_SECONDS, 0.5, "wav")
+    plan = runs.make_plan(
+        voice_file.group,
+        (voice_file, voice),
+        (face_file, footage),
+        Model("viseme", "1"),
+        options,
+        segment_seconds=2.5,
+        portrait_rate=25,
+        output="voice-face",
+        made_at=1000.0,
+    )
+    footage_keys = FootageKeys("t", footage.digest)
+    store.put(BUCKETS.work, footage_keys.document, documents.dump(footage))
+    store.put(BUCKETS.work, footage_keys.frames, clip.frame_map.dump())
+    voice_keys = VoiceKeys("t", voice.digest)
+    store.put(BUCKETS.work, voice_keys.document, documents.dump(voice))
+    store.put(BUCKETS.work, voice_keys.sound, sound)
+    runs.start(store, BUCKETS.work, plan)
+    for index in range(plan.segments):
+        patches = write_patches_file(root, footage, plan.segment(index))
+        store.put(BUCKETS.work, plan.keys.patches(index), patches)
+    encode = Encode(
+        store=store,
+        buckets=BUCKETS,
+        cache=InputCache(root / "cache", 1 << 30),
+        settings=EncodeSettings(seconds=120),
+        labels=labels,
+        scratch=scratch,
+        progress=silent,
+    )
+    return Job(encode, plan)
+
+
+@pytest.fixture
+def prepared(clips, voice: Path, tmp_path: Path) -> Callable[..., Job]:
+    def make(
+        kind: str = "cfr", options: Options | None = None, labels: LabelSettings | None = None
+    ) -> Job:
+        return prepare(
+            tmp_path, clips[kind], voice, options or Options(), labels or LabelSettings()
+        )
+
+    return make
+
+
+def decode(path: Path) -> list[Picture]:
+    with av.open(str(path)) as file:
+        return [Picture.unpack(frame.to_ndarray()) for frame in file.decode(video=0)]
+
+
+def test_patches_become_a_video(prepared, tmp_path: Path) -> None:
+    """From patches to video, poster and report; what only the making needed is gone."""
+    job = prepared()
+    job.run()
+    assert job.names(BUCKETS.output) == {"voice-face.mp4", "voice-face.jpg", "voice-face.json"}
+    left = job.names(BUCKETS.work, job.plan.keys.prefix)
+    segments = {f"{index:04d}.segment.json" for index in range(3)}
+    assert left == {"plan.json", "done.json", *segments}
+    done = documents.load(Done, job.store.get(BUCKETS.work, job.plan.keys.done))
+    assert (done.frames, done.video) == (182, "t/job/voice-face.mp4")
+    assert len(decode(job.video(tmp_path / "out.mp4"))) == round(VOICE_SECONDS * 25) == 182
+    assert list(job.encode.scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["ntsc", "rotated"])
+def test_video_shows_the_footage_forth_and_back(prepared, clips, kind: str, tmp_path: Path) -> None:
+    """Away from mask and label, output frame k looks like the source frame that its time names."""
+    job = prepared(kind)
+    job.run()
+    shown = decode(job.video(tmp_path / "out.mp4"))
+    assert len(shown) == job.plan.frames == round(VOICE_SECONDS * clips[kind].footage.rate)
+    order = list(runs.source_frames(range(len(shown)), clips[kind].footage.frames, "pingpong"))
+    # The lower right of the picture has neither patch nor label.
+    truths = np.stack([Picture.unpack(f).y[60:, 60:].astype(np.int16) for f in clips[kind].frames])
+    for index in range(0, len(shown), 7):
+        picture = shown[index].y[60:, 60:].astype(np.int16)
+        error = np.abs(truths - picture).mean(axis=(1, 2))
+        # Some frames of the test pattern hardly differ in this corner.
+        assert error[order[index]] <= error.min() + 0.5, index
+        assert error[order[index]] < np.median(error) / 2
+
+
+def test_portrait_becomes_a_video(prepared, clips, tmp_path: Path) -> None:
+    """A portrait lasts as long as the voice, at the rate that the plan gives it."""
+    job = prepared("portrait")
+    job.run()
+    shown = decode(job.video(tmp_path / "out.mp4"))
+    assert len(shown) == 182
+    truth = Picture.unpack(clips["portrait"].frames[0])
+    for picture in (shown[0], shown[181]):
+        error = picture.y[60:, 80:].astype(int) - truth.y[60:, 80:]
+        assert np.abs(error).mean() < 2
+    assert job.report().face.kind == "portrait"
+
+
+def test_report_says_how_it_was_made(prepared, tmp_path: Path) -> None:
+    """Inputs, model, backend, times, frames, label, versions and the video's digest are there."""
+    job = prepared()
+    job.run()
+    report = job.report()
+    digest = job.store.download(BUCKETS.output, report.video.key, tmp_path / "out.mp4")
+    assert report.video.sha256 == digest
+    assert report.video.bytes == (tmp_path / "out.mp4").stat().st_size
+    assert (report.video.frames, report.video.rate) == (182, "25")
+    assert (report.voice.key, report.face.key) == ("t/job/voice.wav", "t/job/face.mp4")
+    assert report.face.sha256 == job.plan.face.sha256
+    assert [(part.first, part.last) for part in report.segments] == [(0, 62), (62, 124), (124, 182)]
+    assert {part.served.backend for part in report.segments} == {"onnxruntime/CPUExecutionProvider"}
+    assert report.licence == "Apache-2.0"
+    assert report.stages["infer"].seconds == 1.5
+    assert report.stages["encode"].cpu_seconds > 0
+    assert report.stages["assemble"].seconds > 0
+    assert (report.label.explicit, report.label.frames) == ("AI生成", 75)
+    assert json.loads(report.label.implicit)["ProduceID"] == job.plan.run
+    assert {"ffmpeg", "av", "numpy"} <= set(report.versions)
+
+
+def test_label_is_shown_for_its_seconds(prepared, tmp_path: Path) -> None:
+    """White text stands in the corner for the first 3 seconds, and not after them."""
+    job = prepared(options=Options(label_language="en"))
+    job.run()
+    shown = decode(job.video(tmp_path / "out.mp4"))
+
+    # Footage of 100 frames plays forth and back: frames k and 198 - k show the same.
+    def difference(index: int) -> float:
+        again = shown[198 - index].y[2:16, 110:156].astype(int)
+        return float(np.abs(shown[index].y[2:16, 110:156] - again).mean())
+
+    assert min(difference(index) for index in range(20, 75)) > 10
+    assert max(difference(index) for index in range(75, 99)) < 10
+    assert job.report().label.explicit == "AI-generated"
+
+
+def test_operator_can_switch_the_explicit_label_off(prepared, tmp_path: Path) -> None:
+    """Off for a tenant, the report says so, and the implicit label is still written."""
+    job = prepared(labels=LabelSettings(tenants={"t": False}))
+    job.run()
+    assert (job.report().label.explicit, job.report().label.frames) == ("", 0)
+    with av.open(str(job.video(tmp_path / "out.mp4"))) as file:
+        assert json.loads(file.metadata["AIGC"])["Label"] == "1"
+
+
+def test_events_in_any_order_and_often_make_one_video(prepared, tmp_path: Path) -> None:
+    """Ten deliveries of every event, shuffled, end as one quiet run does."""
+    job = prepared()
+    events = [job.patches(index) for index in range(3)] + [job.part(index) for index in range(3)]
+    events *= 10
+    random.Random(5).shuffle(events)
+    for event in [*events, job.part(1)]:
+        job.encode.handle(event)
+    first = job.store.head(BUCKETS.output, "t/job/voice-face.mp4")
+    for event in events:
+        job.encode.handle(event)
+    assert job.store.head(BUCKETS.output, "t/job/voice-face.mp4") == first
+    assert len(job.names(BUCKETS.output)) == 3
+
+
+def test_same_run_gives_the_same_bytes(clips, voice: Path, tmp_path: Path) -> None:
+    """Made twice in two places, the video is the same to the byte."""
+    digests = []
+    for name in ("a", "b"):
+        folder = tmp_path / name
+        folder.mkdir()
+        job = prepare(folder, clips["cfr"], voice, Options(), LabelSettings())
+        job.run()
+        digests.append(job.report().video.sha256)
+    assert digests[0] == digests[1]
+
+
+def test_run_that_was_killed_while_tidying_is_tidied(prepared) -> None:
+    """Parts and patches that were left behind go with the next event."""
+    job = prepared()
+    job.run()
+    job.store.put(BUCKETS.work, job.plan.keys.part(1), b"left")
+    job.store.put(BUCKETS.work, job.plan.keys.part_report(1), b"left")
+    job.encode.handle(job.part(1))
+    assert not any(".part." in name for name in job.names(BUCKETS.work, job.plan.keys.prefix))
+
+
+def test_early_part_waits_for_the_others(prepared) -> None:
+    """A part makes no video while others are missing."""
+    job = prepared()
+    job.encode.handle(job.patches(2))
+    job.encode.handle(job.part(2))
+    assert job.names(BUCKETS.output) == set()
+    assert {"0002.part.mp4", "0002.part.json"} <= job.names(BUCKETS.work, job.plan.keys.prefix)
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_ended_run_is_left_alone(prepared, end: str) -> None:
+    """Nothing more is made for a run that failed or was cancelled."""
+    job = prepared()
+    job.store.put(BUCKETS.work, getattr(job.plan.keys, end), b"{}")
+    job.run()
+    assert job.names(BUCKETS.output) == set()
+    assert "0000.part.mp4" not in job.names(BUCKETS.work, job.plan.keys.prefix)
+
+
+def test_footage_that_was_taken_away_is_named(prepared) -> None:
+    """Without its source a segment can't be encoded, and the error says what to do."""
+    job = prepared()
+    job.store.delete(BUCKETS.input, job.plan.face.key)
+    with pytest.raises(RetryableError, match=r"face\.mp4 was taken away .* upload it again"):
+        job.encode.handle(job.patches(0))
+    assert list(job.encode.scratch.iterdir()) == []
+
+
+def test_footage_that_was_replaced_is_noticed(prepared, clips) -> None:
+    """Another file under the same name is never mixed into the run."""
+    job = prepared()
+    job.store.put(BUCKETS.input, job.plan.face.key, clips["ntsc"].path)
+    with pytest.raises(RetryableError, match="no longer the file that was analysed"):
+        job.encode.handle(job.patches(0))
+
+
+def test_other_objects_are_ignored(prepared) -> None:
+    """Objects of other buckets, other kinds and runs that are gone fire nothing."""
+    job = prepared()
+    before = job.names(BUCKETS.work)
+    for bucket, key in (
+        (BUCKETS.input, job.plan.keys.patches(0)),
+        (BUCKETS.work, job.plan.keys.segment(0)),
+        (BUCKETS.work, job.plan.keys.plan),
+        (BUCKETS.work, "t/runs/gone/0000.patches.zip"),
+    ):
+        job.encode.handle(ObjectCreated(bucket, key))
+    assert job.names(BUCKETS.work) == before

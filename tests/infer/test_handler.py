@@ -1,0 +1,170 @@
+from functools import cache
+
+import numpy as np
+import pytest
+
+from functions import documents, runs
+from functions.chain import Surroundings
+from functions.errors import RetryableError
+from functions.events import ObjectCreated
+from functions.infer.backends import OnnxRuntime
+from functions.infer.handler import Infer
+from functions.infer.main import build
+from functions.infer.viseme import Viseme
+from functions.layout import FootageKeys, Group
+from functions.options import Options
+from functions.patches import Patches
+from functions.progress import silent
+from functions.runs import Model, Plan, Source
+from functions.settings import BucketSettings
+from functions.storage import InputCache, Store
+
+BUCKETS = BucketSettings()
+WORK = BUCKETS.work
+FRAMES, SEGMENT = 30, 12
+
+
+@pytest.fixture(scope="module")
+def load(manifest):
+    return cache(lambda wanted: Viseme.load(manifest, OnnxRuntime(), 8))
+
+
+@pytest.fixture
+def plan(store, studio, recording, tmp_path):
+    """A run of 30 frames in segments of 12, planned, on footage of 10 frames."""
+    voice = recording(FRAMES / 25).store(store, WORK)
+    footage = studio([4, 6], faceless=[1]).store(store, WORK, tmp_path)
+    made = Plan(
+        run="r" * 20,
+        group=Group("default", "job"),
+        made_at=1.0,
+        voice=Source("default/job/v.wav", "a" * 64, voice.digest),
+        face=Source("default/job/f.mp4", "f" * 64, footage.digest),
+        model=Model("viseme", "1"),
+        options=Options(),
+        seconds=FRAMES / 25,
+        rate_numerator=25,
+        rate_denominator=1,
+        frames=FRAMES,
+        segment_frames=SEGMENT,
+        output="v-f",
+    )
+    return runs.start(store, WORK, made)
+
+
+@pytest.fixture
+def store():
+    return Store.memory()
+
+
+@pytest.fixture
+def infer(store, load, tmp_path):
+    return Infer(store, BUCKETS, load, tmp_path / "scratch", silent)
+
+
+def event(plan, index):
+    return ObjectCreated(WORK, plan.keys.segment(index))
+
+
+def test_a_segment_becomes_patches(infer, plan, store, tmp_path):
+    """One object with a patch and a place for each output frame, and who rendered it."""
+    for index in range(3):
+        infer.handle(event(plan, index))
+    sizes = []
+    for index in range(3):
+        patches = Patches.load(store.get(WORK, plan.keys.patches(index)))
+        frames = list(patches.frames())
+        sizes.append(len(frames))
+        assert all(frame.shape == (3, 256, 256) for frame in frames)
+        assert len(frames) == len(patches.placement.affine) == len(patches.placement.opacity)
+        header = patches.header
+        assert (header.first, header.last) == (index * 12, min(index * 12 + 12, FRAMES))
+        assert header.served.model == "viseme 1"
+        assert header.served.backend == "onnxruntime/CPUExecutionProvider"
+    assert sizes == [12, 12, 6]
+    opacity = Patches.load(store.get(WORK, plan.keys.patches(0))).placement.opacity
+    assert opacity[1] == 0
+    assert opacity[6] == 1
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_event_that_comes_again_makes_nothing(infer, plan, store):
+    """The second delivery leaves the object as the first one made it."""
+    infer.handle(event(plan, 0))
+    first = store.head(WORK, plan.keys.patches(0))
+    infer.handle(event(plan, 0))
+    assert store.head(WORK, plan.keys.patches(0)) == first
+    assert not store.exists(WORK, plan.keys.patches(1))
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "cancelled", "part"])
+def test_what_is_settled_is_left_alone(infer, plan, store, end):
+    """A run that ended, or a segment that is encoded already, is not rendered again."""
+    key = plan.keys.part(0) if end == "part" else getattr(plan.keys, end)
+    store.put(WORK, key, b"{}")
+    infer.handle(event(plan, 0))
+    assert not store.exists(WORK, plan.keys.patches(0))
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"),
+    [
+        (WORK, "default/runs/rrr/plan.json"),
+        (WORK, "default/runs/rrr/0000.patches.zip"),
+        ("koubo-input", "default/runs/rrr/0000.segment.json"),
+        (WORK, "default/footage/x/footage.json"),
+    ],
+)
+def test_other_objects_are_none_of_its_business(infer, store, bucket, key):
+    """Only segment objects of the work bucket are looked at."""
+    infer.handle(ObjectCreated(bucket, key))
+    assert list(store.entries(WORK, "")) == []
+
+
+def test_what_is_missing_comes_again(infer, plan, store):
+    """Without the plan, the voice or the windows the event is to be delivered again."""
+    footage = FootageKeys("default", plan.face.digest)
+    for key in (footage.window(0), footage.document, plan.keys.plan):
+        kept = store.get(WORK, key)
+        store.delete(WORK, key)
+        with pytest.raises(RetryableError, match=r"0000\.segment\.json"):
+            infer.handle(event(plan, 0))
+        store.put(WORK, key, kept)
+    assert not store.exists(WORK, plan.keys.patches(0))
+    infer.handle(event(plan, 0))
+    assert store.exists(WORK, plan.keys.patches(0))
+
+
+def test_footage_is_prepared_once(infer, plan, store):
+    """The reference lies with the footage, and later segments and runs use it."""
+    key = FootageKeys("default", plan.face.digest).prepared("viseme", "1", "reference.npz")
+    infer.handle(event(plan, 0))
+    first = store.head(WORK, key)
+    infer.handle(event(plan, 1))
+    assert store.head(WORK, key) == first
+
+
+def test_progress_ends_at_the_segments_frames(store, load, plan, tmp_path):
+    """Whoever watches hears of every few frames and of the last one."""
+    said = []
+    watched = Infer(store, BUCKETS, load, tmp_path, lambda done, total: said.append((done, total)))
+    watched.handle(event(plan, 0))
+    assert said[-1] == (12, 12)
+    assert all(total == 12 for _, total in said)
+    assert [done for done, _ in said] == sorted(done for done, _ in said)
+
+
+def test_the_composition_root_gives_the_same(store, infer, plan, tmp_path):
+    """`build` puts together a handler that renders what this one does."""
+    around = Surroundings(
+        store, BUCKETS, InputCache(tmp_path / "cache", 0), tmp_path, tmp_path / "s", silent
+    )
+    infer.handle(event(plan, 0))
+    one = Patches.load(store.get(WORK, plan.keys.patches(0)))
+    store.delete(WORK, plan.keys.patches(0))
+    build(around)(event(plan, 0))
+    other = Patches.load(store.get(WORK, plan.keys.patches(0)))
+    assert np.array_equal(one.placement.affine, other.placement.affine)
+    pairs = zip(one.frames(), other.frames(), strict=True)
+    assert all(np.array_equal(first, second) for first, second in pairs)
+    assert documents.dump(one.header.mask) == documents.dump(other.header.mask)

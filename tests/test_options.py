@@ -1,0 +1,83 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.errors import Code, RejectedInput
+from functions.options import Label, Options, parse_options
+
+
+def refusal(text: bytes) -> str:
+    with pytest.raises(RejectedInput) as caught:
+        parse_options(text)
+    assert caught.value.code is Code.BAD_OPTIONS
+    return caught.value.what
+
+
+def test_nothing_said_means_the_defaults() -> None:
+    """An empty file asks for what no file asks for."""
+    assert parse_options(b"") == Options()
+    assert Options().label == Label("zh", whole=False)
+
+
+def test_everything_said_is_taken() -> None:
+    """Each option can be chosen; comments and a byte order mark, as editors leave it, are fine."""
+    text = """
+        # our morning show
+        model = "wav2lip"
+        loop = "restart"
+        quality = "quality"
+        label_language = "en"
+        label_whole = true
+    """
+    wanted = Options("wav2lip", "restart", "quality", "en", label_whole=True)
+    assert parse_options(b"\xef\xbb\xbf" + text.encode()) == wanted
+    assert wanted.label == Label("en", whole=True)
+
+
+def test_a_misspelt_key_is_named_with_the_right_one() -> None:
+    """The refusal says which key is unknown and which one was probably meant."""
+    said = refusal(b'qualty = "speed"\nlop = "restart"')
+    assert "'qualty'" in said
+    assert "'quality'" in said
+    assert "'loop'" in said
+
+
+def test_a_foreign_key_gets_the_list() -> None:
+    """Where nothing is near, all known keys are listed."""
+    said = refusal(b"zzz = 1")
+    assert "'zzz'" in said
+    assert all(name in said for name in Options.__dataclass_fields__)
+
+
+@pytest.mark.parametrize("text", ['loop = "backwards"', "quality = 3", 'label_whole = "perhaps"'])
+def test_a_wrong_value_is_named(text: str) -> None:
+    """The refusal names the option and what stands there."""
+    name, _, value = text.partition(" = ")
+    said = refusal(text.encode())
+    assert name in said
+    assert value.strip('"') in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"loop = ",
+        b"\xff\xfe\x00",
+        b"model = 'a'\nmodel = 'b'",
+        b"model = " + b"9" * 5000,
+        b"model = " + b"[" * 5000,
+    ],
+    ids=["half", "bytes", "twice", "digits", "nested"],
+)
+def test_no_toml_is_refused(text: bytes) -> None:
+    """What is no TOML, or more than TOML readers stand, is refused in words."""
+    assert "koubo.toml" in refusal(text)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_text_gets_past(text: bytes) -> None:
+    """Any content is either options or a refusal; nothing else ever comes out."""
+    try:
+        assert isinstance(parse_options(text), Options)
+    except RejectedInput as caught:
+        assert caught.code is Code.BAD_OPTIONS

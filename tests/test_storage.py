@@ -1,0 +1,248 @@
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from functions.errors import RetryableError
+from functions.storage import InputCache, Store
+
+BUCKET = "bucket"
+STORES = ["memory", "folder"]
+WEIRD = [
+    "t/a b.mp4",
+    "t/a+b.mp4",
+    "t/100%.mp4",
+    "t/a%20b%2Fc.mp4",
+    "t/口播/主播 #1.mp4",
+    "t/what?*[x]{y}.mp4",
+    "t/-dash.mp4",
+    "t/quote'\".mp4",
+    "t/&<>=~^|.mp4",
+]
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Each store that keeps the same contract."""
+    return Store.memory() if request.param == "memory" else Store.folder(tmp_path / "data")
+
+
+def test_put_replaces(store: Store) -> None:
+    """An object is what was put last, from memory or from a file."""
+    store.put(BUCKET, "t/a", b"one")
+    store.put(BUCKET, "t/a", b"two")
+    assert store.get(BUCKET, "t/a") == b"two"
+    assert store.head(BUCKET, "t/a").size == 3
+
+
+def test_files_go_up_whole(store: Store, tmp_path: Path) -> None:
+    """A file larger than the parts in which it travels arrives byte for byte."""
+    content = os.urandom(9 << 20)
+    path = tmp_path / "big"
+    path.write_bytes(content)
+    store.put(BUCKET, "t/big", path)
+    assert store.put_new(BUCKET, "t/new", path)
+    digest = hashlib.sha256(content).hexdigest()
+    for key in ("t/big", "t/new"):
+        assert store.download(BUCKET, key, tmp_path / "down") == digest
+        assert (tmp_path / "down").read_bytes() == content
+
+
+def test_exactly_one_creates(store: Store) -> None:
+    """Of 24 threads that create the same object one is told so, and its content stays."""
+    ready = threading.Barrier(24)
+
+    def create(number: int) -> bool:
+        ready.wait()
+        return store.put_new(BUCKET, "t/race", str(number).encode())
+
+    with ThreadPoolExecutor(24) as threads:
+        won = list(threads.map(create, range(24)))
+    assert won.count(True) == 1
+    assert store.get(BUCKET, "t/race") == str(won.index(True)).encode()
+
+
+@pytest.mark.parametrize("key", WEIRD)
+def test_weird_keys(store: Store, key: str) -> None:
+    """A key comes back from a list as it was put, and can be read by what came back."""
+    store.put(BUCKET, key, b"content")
+    (entry,) = store.entries(BUCKET, "t")
+    assert entry.key == key
+    assert store.get(BUCKET, entry.key) == b"content"
+    assert store.head(BUCKET, key) == entry
+    assert not store.put_new(BUCKET, key, b"other")
+
+
+@pytest.mark.parametrize("key", WEIRD)
+def test_dropped_files_have_the_same_key(tmp_path: Path, key: str) -> None:
+    """A file that somebody copies into the folder is the object of that very name."""
+    path = tmp_path / BUCKET / key
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"dropped")
+    store = Store.folder(tmp_path)
+    assert [entry.key for entry in store.entries(BUCKET, "t")] == [key]
+    assert store.head(BUCKET, key).size == 7
+    assert store.get(BUCKET, key) == b"dropped"
+    assert not store.put_new(BUCKET, key, b"other")
+    store.delete(BUCKET, key)
+    assert not path.exists()
+
+
+def test_entries_are_in_order(store: Store) -> None:
+    """Entries come in the order of their keys, from past a given one, below whole path parts."""
+    names = [f"t/{number:03d}" for number in (7, 2, 99, 41, 0, 63, 18, 5)] + [
+        "t/a/b",
+        "t/B",
+        "t/中",
+    ]
+    for name in [*names, "t2/a", "tt"]:
+        store.put(BUCKET, name, b"")
+    listed = [entry.key for entry in store.entries(BUCKET, "t")]
+    assert listed == sorted(names, key=str.encode)
+    assert [entry.key for entry in store.entries(BUCKET, "t", after=listed[3])] == listed[4:]
+    assert len(list(store.entries(BUCKET, ""))) == len(names) + 2
+    assert list(store.entries("another", "")) == []
+
+
+def test_folders(store: Store) -> None:
+    """The names one level below a prefix are told, those without anything below them are not."""
+    for key in ("t/runs/b/plan.json", "t/runs/a/plan.json", "t/runs/loose", "u/x", "中 文/x"):
+        store.put(BUCKET, key, b"")
+    assert store.folders(BUCKET, "t/runs") == ["a", "b"]
+    assert store.folders(BUCKET, "") == ["t", "u", "中 文"]
+    assert store.folders(BUCKET, "nothing") == []
+
+
+def test_etags_tell_contents_apart(store: Store) -> None:
+    """Putting another content changes what the store says of the object."""
+    store.put(BUCKET, "t/a", b"one")
+    before = store.head(BUCKET, "t/a")
+    store.put(BUCKET, "t/a", b"other")
+    after = store.head(BUCKET, "t/a")
+    assert (before.etag, before.size) != (after.etag, after.size)
+    assert after.modified >= before.modified
+
+
+def test_what_is_missing_is_not_found(store: Store, tmp_path: Path) -> None:
+    """Reading what is not there says so in one way; deleting it is no error."""
+    reads: list[Callable[[], object]] = [
+        lambda: store.get(BUCKET, "t/none"),
+        lambda: store.head(BUCKET, "t/none"),
+        lambda: store.download(BUCKET, "t/none", tmp_path / "down"),
+    ]
+    for read in reads:
+        with pytest.raises(FileNotFoundError):
+            read()
+    assert not store.exists(BUCKET, "t/none")
+    store.delete(BUCKET, "t/none")
+    store.put(BUCKET, "t/none", b"")
+    store.delete(BUCKET, "t/none")
+    assert not store.exists(BUCKET, "t/none")
+
+
+def test_keys_that_no_store_takes(store: Store) -> None:
+    """A key with empty or climbing parts is an error of the table, and nothing is written."""
+    for key in ("t//a", "../a", "t/../../a"):
+        with pytest.raises(RetryableError):
+            store.put(BUCKET, key, b"")
+    assert list(store.entries(BUCKET, "")) == []
+
+
+def test_a_failing_disk_is_worth_a_retry(tmp_path: Path) -> None:
+    """Where the folder can't be one, every write is a retryable error."""
+    (tmp_path / BUCKET).write_bytes(b"in the way")
+    with pytest.raises(RetryableError):
+        Store.folder(tmp_path).put(BUCKET, "t/a", b"")
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Store:
+    """A store with three files of 100 bytes, `a`, `b` and `c`."""
+    store = Store.memory()
+    for name in "abc":
+        store.put(BUCKET, name, name.encode() * 100)
+    return store
+
+
+def kept(cache: InputCache) -> set[str]:
+    return {path.name for path in cache.root.iterdir()}
+
+
+def digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode() * 100).hexdigest()
+
+
+def test_cache_downloads_once(full: Store, tmp_path: Path) -> None:
+    """What was held is held again by its digest without asking the store."""
+    cache = InputCache(tmp_path / "cache", 1000)
+    with cache.hold(full, BUCKET, "a") as (path, digest):
+        assert path.read_bytes() == b"a" * 100
+        assert digest == digest_of("a")
+    full.delete(BUCKET, "a")
+    with cache.hold(full, BUCKET, "a", digest) as (path, again):
+        assert path.read_bytes() == b"a" * 100
+        assert again == digest
+    assert kept(cache) == {digest}
+
+
+def test_cache_refuses_another_content(full: Store, tmp_path: Path) -> None:
+    """An object that was replaced since it was analysed is an error, and nothing of it stays."""
+    cache = InputCache(tmp_path / "cache", 1000)
+    with (
+        pytest.raises(RetryableError, match="no longer"),
+        cache.hold(full, BUCKET, "a", digest_of("b")),
+    ):
+        pass
+    assert kept(cache) == set()
+
+
+def test_cache_leaves_nothing_of_a_failure(full: Store, tmp_path: Path) -> None:
+    """Neither a missing object nor an error of the user leaves a held file."""
+    cache = InputCache(tmp_path / "cache", 1000)
+    with pytest.raises(FileNotFoundError), cache.hold(full, BUCKET, "none"):
+        pass
+    with pytest.raises(ZeroDivisionError), cache.hold(full, BUCKET, "a"):
+        raise ZeroDivisionError
+    assert kept(cache) == {digest_of("a")}
+
+
+def test_cache_is_bounded(full: Store, tmp_path: Path) -> None:
+    """What was used longest ago goes first; the rest fits the limit."""
+    cache = InputCache(tmp_path / "cache", 250)
+    for age, name in enumerate("ab"):
+        with cache.hold(full, BUCKET, name):
+            pass
+        os.utime(cache.root / digest_of(name), (1000 + age, 1000 + age))
+    with cache.hold(full, BUCKET, "a", digest_of("a")):  # now b is the older one
+        pass
+    with cache.hold(full, BUCKET, "c"):
+        pass
+    assert kept(cache) == {digest_of("a"), digest_of("c")}
+
+
+def test_held_files_survive_eviction(full: Store, tmp_path: Path) -> None:
+    """A file in use stays readable though the cache, too small for it, keeps nothing."""
+    cache = InputCache(tmp_path / "cache", 50)
+    with cache.hold(full, BUCKET, "a") as (one, _), cache.hold(full, BUCKET, "b") as (other, _):
+        assert one.read_bytes() == b"a" * 100
+        assert other.read_bytes() == b"b" * 100
+    assert kept(cache) == set()
+
+
+def test_many_use_the_cache_at_once(full: Store, tmp_path: Path) -> None:
+    """Workers that hold and evict the same files at the same time don't disturb each other."""
+    cache = InputCache(tmp_path / "cache", 150)
+
+    def use(number: int) -> bytes:
+        name = "abc"[number % 3]
+        with cache.hold(full, BUCKET, name, digest_of(name) if number % 2 else None) as (path, _):
+            return path.read_bytes()
+
+    with ThreadPoolExecutor(8) as threads:
+        contents = list(threads.map(use, range(240)))
+    assert contents == ["abc"[number % 3].encode() * 100 for number in range(240)]
+    assert len(kept(cache)) <= 1

@@ -78,8 +78,10 @@ class Board:
         if self._bars is not None:
             self._bars.stop()
 
-    def plan(self, plan: Plan) -> None:
-        """A run was planned: its frames are due in infer and encode."""
+    def plan(self, plan: Plan | None) -> None:
+        """A run was planned: its frames are due in infer and encode; None adds nothing."""
+        if plan is None:
+            return
         for index in range(plan.segments):
             frames = len(plan.segment(index))
             self._stages["infer"].total[plan.run, index] = frames

@@ -227,10 +227,10 @@ def _due_in_run(store: Store, work: str, keys: RunKeys) -> list[ObjectCreated]:
     state = runs.read_state(store, work, keys)
     if state.ended:
         return []
-    try:
-        plan = runs.start(store, work, runs.load_plan(store, work, keys))
-    except FileNotFoundError:
-        return []  # only the remains of a deleted run, such as its folder
+    plan = runs.find_plan(store, work, keys)
+    if plan is None:
+        return []
+    plan = runs.start(store, work, plan)
     names = {entry.key for entry in store.entries(work, keys.prefix)}
     found = []
     for index in range(plan.segments):

@@ -19,7 +19,7 @@ from functions.local import DataFolder, Idle, Local, LocalSettings, Queued, lock
 from functions.logs import set_up
 from functions.options import Options, parse_options
 from functions.pool import Outcome
-from functions.runs import load_plan
+from functions.runs import find_plan
 from functions.settings import BucketSettings, CacheSettings, LogSettings
 
 EXIT_REFUSED = 3
@@ -67,7 +67,7 @@ def up(data: DataOption = Path("koubo-data"), workers: WorkersOption = 0) -> Non
                 keys = keys_of(news.job)
                 if keys is not None and keys.run not in known:
                     known.add(keys.run)
-                    board.plan(load_plan(local.store, buckets.work, keys))
+                    board.plan(find_plan(local.store, buckets.work, keys))
             board.take(news)
             if isinstance(news, Outcome):
                 for line in listing.ends(local.store, buckets, news, folder.root):
@@ -190,6 +190,8 @@ def setup() -> None:
 def _targets(faces: list[Path], output: Path) -> dict[Path, Path]:
     """Where each face's video goes."""
     if len(faces) == 1 and not output.is_dir():
+        # Before the work, not after it.
+        output.parent.mkdir(parents=True, exist_ok=True)
         return {faces[0]: output}
     if output.suffix:
         raise typer.BadParameter("several faces need a folder for their outputs", param_hint="-o")

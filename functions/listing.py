@@ -65,7 +65,9 @@ def runs(store: Store, buckets: BucketSettings, limit: int) -> list[RunLine]:
     for tenant in store.folders(buckets.work, ""):
         for entry in islice(store.entries(buckets.work, recent_prefix(tenant)), limit):
             keys = RunKeys(tenant, run_of_recent(entry.key))
-            plan = runs_of.load_plan(store, buckets.work, keys)
+            plan = runs_of.find_plan(store, buckets.work, keys)
+            if plan is None:
+                continue
             state = runs_of.read_state(store, buckets.work, keys)
             why = ""
             if state.phase == "failed":

@@ -363,6 +363,10 @@ class _Watch:
             for change, path in self._changes.get():
                 if change != watchfiles.Change.deleted:
                     paths.add(Path(path))
+                if change == watchfiles.Change.added:
+                    # What is in a new folder may have come before the folder was watched.
+                    for folder, _, files in os.walk(path):
+                        paths.update(Path(folder, file) for file in files)
         return paths
 
     def close(self) -> None:

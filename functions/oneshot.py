@@ -10,7 +10,7 @@ from functions.errors import ErrorDocument
 from functions.events import ObjectCreated
 from functions.ingest.pairing import looked_at, pair
 from functions.ingest.settings import IngestSettings
-from functions.layout import InputFile, RunKeys
+from functions.layout import OPTIONS_FILE, InputFile, RunKeys, is_unfinished
 from functions.local import Local, Queued
 from functions.options import Options
 from functions.pool import Outcome
@@ -50,7 +50,7 @@ def run(local: Local, request: Request, board: Board) -> list[Result]:
     """Puts the files in, works until each has come to an end, and says how it ended."""
     buckets = BucketSettings()
     inputs = _inputs(request)
-    options = InputFile(TENANT, request.job, "koubo.toml")
+    options = InputFile(TENANT, request.job, OPTIONS_FILE)
     local.store.put(buckets.input, options.key, _toml(request.options))
     for path, file in inputs.items():
         local.store.put(buckets.input, file.key, path)
@@ -69,13 +69,15 @@ def run(local: Local, request: Request, board: Board) -> list[Result]:
 
 def _inputs(request: Request) -> dict[Path, InputFile]:
     """Each file's place; equal names of files from different folders are told apart."""
-    taken: set[str] = set()
+    taken = {OPTIONS_FILE}
     found = {}
     for path in (request.voice, *request.faces):
-        name, count = path.name, 1
-        while name in taken:
+        # A watcher leaves hidden and unfinished names alone; here somebody asked for the file.
+        stem = "input" if is_unfinished(path.name) else path.stem
+        name, count = path.name if stem == path.stem else f"{stem}{path.suffix}", 1
+        while name in taken or is_unfinished(name):
             count += 1
-            name = f"{path.stem}-{count}{path.suffix}"
+            name = f"{stem}-{count}"
         taken.add(name)
         found[path] = InputFile(TENANT, request.job, name)
     return found
@@ -87,23 +89,29 @@ def _learn(
     keys = keys_of(news.job)
     if keys is not None and keys.run not in plans:
         plans.add(keys.run)
-        board.plan(runs.load_plan(local.store, buckets.work, keys))
+        board.plan(runs.find_plan(local.store, buckets.work, keys))
 
 
 def _results(
     local: Local, buckets: BucketSettings, inputs: dict[Path, InputFile]
 ) -> list[Result] | None:
     """How everything ended; None as long as something has not."""
-    first = next(iter(inputs.values()))
+    voice = next(iter(inputs))
+    first = inputs[voice]
     uploads = {file.key: upload for file, upload in looked_at(local.store, buckets, first)}
     if any(file.key not in uploads for file in inputs.values()):
         return None
     found = []
     for path, file in inputs.items():
-        if uploads[file.key].role == "refused":
+        role = uploads[file.key].role
+        if role == "refused":
             error = documents.load(ErrorDocument, local.store.get(buckets.output, file.error))
             found.append(Result(path, None, error))
+        elif (role == "voice") != (path == voice):
+            found.append(Result(path, None, _misplaced(file, role)))
     for plan in pair(local.store, buckets, first, IngestSettings()):
+        if plan.voice.key != first.key:
+            continue
         ended = _ended(local, buckets, plan.keys)
         if ended is None:
             return None
@@ -111,6 +119,15 @@ def _results(
         faces = [p for p, file in inputs.items() if uploads[file.key].digest == plan.face.digest]
         found += [Result(path, *ended) for path in faces]
     return found
+
+
+def _misplaced(file: InputFile, role: str) -> ErrorDocument:
+    if role == "voice":
+        what = "It is a voice recording, where a face is wanted."
+        return ErrorDocument(file.key, "misplaced", what, "Give one voice first, then the faces.")
+    what = "It is a picture or video, where a voice recording is wanted."
+    fix = "Give a recording first; of a video with sound, save the sound as a file of its own."
+    return ErrorDocument(file.key, "misplaced", what, fix)
 
 
 def _ended(

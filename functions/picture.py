@@ -106,6 +106,13 @@ def _to_rgb(colour: Colour) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return scaled.astype(np.float32), np.array([y_offset, 128, 128], dtype=np.float32)
 
 
+@cache
+def _to_yuv(colour: Colour) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(3, 3) matrix and (3,) offset: yuv = matrix @ rgb + offset."""
+    matrix, offset = _to_rgb(colour)
+    return np.linalg.inv(matrix.astype(np.float64)).astype(np.float32), offset
+
+
 def yuv_to_rgb(
     yuv: Planes, colour: Colour, out: NDArray[np.float32] | None = None
 ) -> NDArray[np.float32]:
@@ -120,11 +127,10 @@ def yuv_to_rgb(
 
 def rgb_to_yuv(rgb: NDArray[np.float32], colour: Colour) -> Plane:
     """(3, H, W) RGB in 0..1 to (3, H, W) YUV 4:4:4, rounded to uint8."""
-    matrix, offset = _to_rgb(colour)
-    inverse = np.linalg.inv(matrix.astype(np.float64)).astype(np.float32)
+    matrix, offset = _to_yuv(colour)
     yuv = np.empty(rgb.shape, np.uint8)
     mixed = np.empty_like(rgb)
-    _mix(inverse, rgb, mixed)
+    _mix(matrix, rgb, mixed)
     for values, shift, plane in zip(mixed, offset, yuv, strict=True):
         # Adds, rounds and saturates in one pass; no YUV number is negative.
         cv2.convertScaleAbs(values, plane, 1, float(shift))

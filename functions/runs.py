@@ -8,9 +8,14 @@ from typing import Literal
 
 from functions import documents
 from functions.analysis import Footage, Voice
+from functions.errors import RetryableError
 from functions.layout import Group, InputFile, RunKeys, parse_run_object
+from functions.logs import logger
 from functions.options import Options
 from functions.storage import Store
+
+
+log = logger()
 
 
 @dataclass(frozen=True)
@@ -216,15 +221,48 @@ def start(store: Store, work: str, plan: Plan) -> Plan:
     if read_state(store, work, keys).ended:
         return plan
     for index in range(plan.segments):
-        frames = plan.segment(index)
-        segment = Segment(plan.run, index, frames.start, frames.stop)
-        store.put_new(work, keys.segment(index), documents.dump(segment))
+        store.put_new(work, keys.segment(index), documents.dump(_segment(plan, index)))
     return plan
+
+
+def retry(store: Store, work: str, plan: Plan) -> None:
+    """Gives a failed run another chance: finished parts stay, the rest is due again."""
+    keys = plan.keys
+    if not store.exists(work, keys.failed):
+        return
+    store.delete(work, keys.failed)
+    parts = [index for index in range(plan.segments) if store.exists(work, keys.part(index))]
+    # With every part there it was the assembly that failed, which any part fires.
+    due = [index for index in range(plan.segments) if index not in parts] or parts[-1:]
+    for index in due:
+        store.delete(work, keys.part(index))
+        store.delete(work, keys.patches(index))
+        # Written again, and not only where missing: a new object is what fires infer.
+        store.put(work, keys.segment(index), documents.dump(_segment(plan, index)))
+
+
+def _segment(plan: Plan, index: int) -> Segment:
+    frames = plan.segment(index)
+    return Segment(plan.run, index, frames.start, frames.stop)
 
 
 def load_plan(store: Store, work: str, keys: RunKeys) -> Plan:
     """Reads a run's plan; FileNotFoundError where there is none."""
     return documents.load(Plan, store.get(work, keys.plan))
+
+
+def find_plan(store: Store, work: str, keys: RunKeys) -> Plan | None:
+    """A run's plan for those who only look on; None where there is none that can be read.
+
+    That is so for the remains of a deleted run, and for one that another version planned.
+    """
+    try:
+        return load_plan(store, work, keys)
+    except FileNotFoundError:
+        return None
+    except RetryableError as error:
+        log.warning("runs.unreadable_plan", run=keys.run, error=str(error))
+        return None
 
 
 def read_state(store: Store, work: str, keys: RunKeys) -> RunState:

@@ -119,7 +119,7 @@ class Store:
         """
         with _store_errors(prefix):
             pages = obstore.list(self._bucket(bucket), prefix or None, offset=after)
-            found = map(_entry, chain.from_iterable(pages))
+            found: Iterator[Entry] = map(_entry, chain.from_iterable(pages))
             if self.root is not None:
                 found = iter(sorted(found, key=lambda entry: entry.key.encode()))
             yield from found

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from functions import documents
+from functions import documents, runs
 from functions.analysis import Chunk, FrameMap, Spent, Track, Upload, content_digest
 from functions.errors import Code, RejectedInput
 from functions.events import ObjectCreated
@@ -18,6 +18,7 @@ from functions.ingest.pairing import pair
 from functions.ingest.settings import IngestSettings
 from functions.ingest.voice import analyse_voice
 from functions.layout import (
+    OPTIONS_FILE,
     FootageKeys,
     InputFile,
     VoiceKeys,
@@ -82,14 +83,14 @@ class Ingest:
             entry = self.store.head(self.buckets.input, file.key)
         except FileNotFoundError:
             return  # taken away again; the next upload is another event
-        if not file.is_options:
-            self._look_at(file, entry)
-        self._pair(file)
+        fresh = not file.is_options and self._look_at(file, entry)
+        self._pair(file, again=fresh)
 
-    def _look_at(self, file: InputFile, entry: Entry) -> None:
+    def _look_at(self, file: InputFile, entry: Entry) -> bool:
+        """Analyses a version of a file that has no record yet; False where it has."""
         record = file.upload(entry.etag, entry.size)
-        if self.store.exists(self.buckets.work, record):
-            return
+        if self._is_known(file, record):
+            return False
         try:
             upload = self._analyse(file, entry)
             self.store.delete(self.buckets.output, file.error)
@@ -97,6 +98,17 @@ class Ingest:
             self._refuse(file.error, file.key, refusal)
             upload = Upload(file.file, "refused", "", refusal.code.public)
         self.store.put_new(self.buckets.work, record, documents.dump(upload))
+        return True
+
+    def _is_known(self, file: InputFile, record: str) -> bool:
+        """Whether there is a record, and what it says was analysed is still there."""
+        try:
+            upload = documents.load(Upload, self.store.get(self.buckets.work, record))
+        except FileNotFoundError:
+            return False
+        keys = VoiceKeys if upload.role == "voice" else FootageKeys
+        document = keys(file.tenant, upload.digest).document
+        return upload.role == "refused" or self.store.exists(self.buckets.work, document)
 
     def _analyse(self, file: InputFile, entry: Entry) -> Upload:
         if entry.size == 0:
@@ -175,13 +187,18 @@ class Ingest:
             yield Path(folder), clock
         log.info("ingest.analysed", key=file.key, kind=kind, seconds=clock.spent().seconds)
 
-    def _pair(self, file: InputFile) -> None:
+    def _pair(self, file: InputFile, *, again: bool) -> None:
+        """Plans the group's runs; those that failed are due again when their file comes again."""
         try:
-            pair(self.store, self.buckets, file, self.settings)
+            plans = pair(self.store, self.buckets, file, self.settings)
         except RejectedInput as refusal:
             # Only the options can be refused here; the job waits until they are mended.
-            options = InputFile(file.tenant, file.job, "koubo.toml")
+            options = InputFile(file.tenant, file.job, OPTIONS_FILE)
             self._refuse(options.error, options.key, refusal)
+            return
+        for plan in plans:
+            if again and file.key in (plan.voice.key, plan.face.key):
+                runs.retry(self.store, self.buckets.work, plan)
 
     def _refuse(self, error_key: str, key: str, refusal: RejectedInput) -> None:
         log.warning("ingest.refused", key=key, code=refusal.code.public, what=refusal.what)

@@ -124,7 +124,7 @@ class _Resampling:
     def resample(self, frame: AudioFrame | None) -> list[AudioFrame]:
         """The frames that are due; None flushes."""
         resampled = []
-        given = frame and (frame.format.name, frame.layout.name, frame.sample_rate)
+        given = None if frame is None else (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._given not in (None, given):
             resampled = self._resampler.resample(None)
             self._resampler = AudioResampler(*self._wanted)

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from functions.infer.mouth import (
     GROUPS,
@@ -187,3 +189,24 @@ def test_landmarks_of_the_lips_run_from_left_to_right(face):
         assert (np.diff(face[1][start : start + 11, 0]) > 0).all()
     assert LANDMARKS[UPPER] == UPPER_INNER[0]
     assert LANDMARKS[LOWER] == LOWER_INNER[0]
+
+
+@given(seed=st.integers(0, 2**32 - 1), spread=st.floats(0, 3))
+@settings(max_examples=20, deadline=None)
+def test_landmarks_that_are_nonsense_still_give_a_picture(renderer, seed, spread):
+    """Whatever a tracker says, and whatever an ear, pixels are numbers in 0..1."""
+    dice = np.random.default_rng(seed)
+    landmarks = (dice.normal(size=(2, len(LANDMARKS), 2)) * spread).astype(np.float32)
+    (patches,) = renderer.run(
+        {
+            "face": dice.random((2, 3, SIZE, SIZE), np.float32),
+            "lm": landmarks,
+            "mouth": dice.uniform(-2, 2, (2, 4)).astype(np.float32),
+            "gain": dice.uniform(0, 2, (2, 2)).astype(np.float32),
+            "ref": dice.random((1, 3, SIZE, SIZE), np.float32),
+            "ref_lm": landmarks[:1],
+        }
+    )
+    assert np.isfinite(patches).all()
+    assert patches.min() >= 0
+    assert patches.max() <= 1

@@ -1,0 +1,251 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from functions import documents, runs
+from functions.analysis import Footage, Voice
+from functions.chain import DeadLetter, Delivery, due, fired_by, give_up, groups
+from functions.errors import Code, ErrorDocument, RejectedInput, RetryableError
+from functions.events import ObjectCreated
+from functions.layout import Group, InputFile, RunKeys, dead_letter, parse_input
+from functions.options import Options
+from functions.picture import Colour
+from functions.runs import Attempt, Failure, Model
+from functions.settings import BucketSettings
+from functions.storage import Store
+
+BUCKETS = BucketSettings()
+INPUT = ObjectCreated(BUCKETS.input, "t/news/a b.wav")
+FOOTAGE = Footage(
+    digest="f-1",
+    sha256="f",
+    kind="video",
+    width=64,
+    height=48,
+    rate_numerator=25,
+    rate_denominator=1,
+    frames=10,
+    colour=Colour(),
+    rotation=0,
+    faces=10,
+    chunks=(),
+    poster_frame=0,
+    container="mov",
+    decoder="",
+)
+PLAN = runs.make_plan(
+    Group("t", "news"),
+    (InputFile("t", "news", "a.wav"), Voice("v-1", "v", 20.0, 0.1, "wav")),
+    (InputFile("t", "news", "b.mp4"), FOOTAGE),
+    Model("viseme", "1"),
+    Options(),
+    segment_seconds=8.0,
+    portrait_rate=25,
+    output="a-b",
+    made_at=1.7e9,
+)
+KEYS = PLAN.keys
+SEGMENT = ObjectCreated(BUCKETS.work, KEYS.segment(1))
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store.memory()
+
+
+class Handler:
+    """Raises what it is given, one error after the other, then handles."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.handled: list[ObjectCreated] = []
+
+    def __call__(self, event: ObjectCreated) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.handled.append(event)
+
+
+def delivery(store: Store, handler: Handler, attempts: int = 3) -> Delivery:
+    return Delivery("infer", handler, store, BUCKETS, attempts)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "function"),
+    [
+        (BUCKETS.input, "t/news/a.wav", "ingest"),
+        (BUCKETS.input, "t/a.wav", "ingest"),
+        (BUCKETS.input, "t/news/koubo.toml", "ingest"),
+        (BUCKETS.input, "t/news/.a.wav", None),
+        (BUCKETS.input, "t/news/a.wav.part", None),
+        (BUCKETS.work, KEYS.segment(0), "infer"),
+        (BUCKETS.work, KEYS.patches(0), "encode"),
+        (BUCKETS.work, KEYS.part(12_345), "encode"),
+        (BUCKETS.work, KEYS.plan, None),
+        (BUCKETS.work, KEYS.part_report(0), None),
+        (BUCKETS.work, KEYS.done, None),
+        (BUCKETS.output, "t/news/a-b.mp4", None),
+        (BUCKETS.output, KEYS.segment(0), None),
+        ("another", "t/news/a.wav", None),
+    ],
+)
+def test_what_fires_what(bucket: str, key: str, function: str | None) -> None:
+    """Uploads fire ingest, segments infer, patches and parts encode; nothing else fires."""
+    assert fired_by(ObjectCreated(bucket, key), BUCKETS) == function
+
+
+def test_success_leaves_no_trace(store: Store) -> None:
+    """A handled event is settled, and nothing is written about it."""
+    handler = Handler()
+    assert delivery(store, handler).deliver(SEGMENT) is None
+    assert handler.handled == [SEGMENT]
+    assert not list(store.entries(BUCKETS.work, ""))
+
+
+@pytest.mark.parametrize("error", [RetryableError("disk"), ZeroDivisionError("odd"), OSError(5)])
+def test_other_errors_come_again(store: Store, error: Exception) -> None:
+    """A failure, expected or not, gives the attempt to whoever delivers; the next may succeed."""
+    handler = Handler(error)
+    wanted = delivery(store, handler)
+    failed = wanted.deliver(SEGMENT)
+    assert failed is not None
+    assert failed.function == "infer"
+    assert type(error).__name__ in failed.error
+    assert wanted.deliver(SEGMENT, (failed,)) is None
+    assert handler.handled == [SEGMENT]
+    assert not list(store.entries(BUCKETS.work, ""))
+
+
+def test_a_refused_upload_is_answered_at_the_output(store: Store) -> None:
+    """An input that no retry can mend is settled at once, with a word to who sent it."""
+    handler = Handler(RejectedInput(Code.NO_FACE, "No face was found."))
+    assert delivery(store, handler).deliver(INPUT) is None
+    error = documents.load(ErrorDocument, store.get(BUCKETS.output, f"{INPUT.key}.error.json"))
+    assert error == ErrorDocument(
+        INPUT.key, "no_face", "No face was found.", Code.NO_FACE.value.fix
+    )
+    assert not list(store.entries(BUCKETS.work, ""))
+
+
+def test_a_refused_segment_fails_its_run(store: Store) -> None:
+    """A segment that can't be made ends its run, and the output says why."""
+    runs.start(store, BUCKETS.work, PLAN)
+    handler = Handler(RejectedInput(Code.UNSUPPORTED, "No such model."))
+    assert delivery(store, handler).deliver(SEGMENT) is None
+    failure = documents.load(Failure, store.get(BUCKETS.work, KEYS.failed))
+    assert (failure.run, failure.code, failure.attempts) == (PLAN.run, "unsupported", ())
+    written = json.loads(store.get(BUCKETS.output, "t/news/a-b.error.json"))
+    assert written["what"] == "No such model."
+    assert runs.read_state(store, BUCKETS.work, KEYS).phase == "failed"
+
+
+def test_attempts_end(store: Store) -> None:
+    """After the last attempt a run has failed with its history, and the event is a dead letter."""
+    runs.start(store, BUCKETS.work, PLAN)
+    wanted = delivery(store, Handler(*(RetryableError(f"try {n}") for n in range(9))))
+    before: tuple[Attempt, ...] = ()
+    for _ in range(2):
+        failed = wanted.deliver(SEGMENT, before)
+        assert failed is not None
+        before = (*before, failed)
+    assert wanted.deliver(SEGMENT, before) is None
+    failure = documents.load(Failure, store.get(BUCKETS.work, KEYS.failed))
+    assert failure.code == "gave_up"
+    assert [attempt.error for attempt in failure.attempts] == [
+        f"RetryableError: try {n}" for n in range(3)
+    ]
+    (letter,) = store.entries(BUCKETS.work, dead_letter("t", "infer", "x").rpartition("/")[0])
+    assert documents.load(DeadLetter, store.get(BUCKETS.work, letter.key)) == DeadLetter(
+        SEGMENT, "infer", failure.attempts
+    )
+    written = json.loads(store.get(BUCKETS.output, "t/news/a-b.error.json"))
+    assert "3 times" in written["what"]
+    assert "try 2" in written["what"]
+    assert due(store, BUCKETS) == []
+
+
+def test_a_given_up_upload_is_not_brought_back(store: Store) -> None:
+    """An upload that was given up is answered and left alone, until it is uploaded again."""
+    store.put(BUCKETS.input, INPUT.key, b"content")
+    assert [event.key for event in due(store, BUCKETS)] == [INPUT.key]
+    give_up(store, BUCKETS, "ingest", INPUT, (Attempt(1.0, "ingest", "crashed"),))
+    assert store.exists(BUCKETS.output, f"{INPUT.key}.error.json")
+    assert due(store, BUCKETS) == []
+    store.put(BUCKETS.input, INPUT.key, b"mended content")
+    assert [event.key for event in due(store, BUCKETS)] == [INPUT.key]
+
+
+@pytest.mark.parametrize("key", ["t//a.wav", "../a.wav", "t/x/../../a.wav", "t/a/b/c.wav"])
+def test_keys_that_can_not_be_answered(store: Store, key: str) -> None:
+    """An event at a place that no store has is settled in the end; delivering never raises."""
+    wanted = delivery(store, Handler(*(RetryableError("no") for _ in range(9))))
+    event = ObjectCreated(BUCKETS.input, key)
+    one = wanted.deliver(event)
+    assert one is not None
+    two = wanted.deliver(event, (one,))
+    assert two is not None
+    assert wanted.deliver(event, (one, two)) is None
+
+
+def test_a_store_that_fails_is_no_crash(tmp_path: Path) -> None:
+    """Where not even the failure can be recorded, delivering still comes to an end."""
+    (tmp_path / BUCKETS.work).write_bytes(b"in the way")
+    (tmp_path / BUCKETS.output).write_bytes(b"in the way")
+    store = Store.folder(tmp_path)
+    refused = delivery(store, Handler(RejectedInput(Code.NO_FACE, "none")), attempts=2)
+    failed = refused.deliver(INPUT)
+    assert failed is not None, "the answer could not be written: it comes again"
+    lost = delivery(store, Handler(ZeroDivisionError()), attempts=2)
+    assert lost.deliver(INPUT, (failed,)) is None
+
+
+def test_due_finds_what_was_missed(store: Store) -> None:
+    """An unseen upload, a segment without patches and patches without a part are due."""
+    store.put(BUCKETS.input, "t/news/new.wav", b"x")
+    for name in ("koubo.toml", ".hidden", "half.part"):
+        store.put(BUCKETS.input, f"t/news/{name}", b"")
+    runs.start(store, BUCKETS.work, PLAN)
+    store.put(BUCKETS.work, KEYS.patches(1), b"")
+    store.put(BUCKETS.work, KEYS.patches(2), b"")
+    store.put(BUCKETS.work, KEYS.part(2), b"")
+    assert {(event.bucket, event.key) for event in due(store, BUCKETS)} == {
+        (BUCKETS.input, "t/news/new.wav"),
+        (BUCKETS.work, KEYS.segment(0)),
+        (BUCKETS.work, KEYS.patches(1)),
+    }
+
+
+def test_due_finds_an_assembly_that_was_missed(store: Store) -> None:
+    """With all parts there and no output, one part is fired again; once done, nothing is."""
+    runs.start(store, BUCKETS.work, PLAN)
+    for index in range(3):
+        store.put(BUCKETS.work, KEYS.part(index), b"")
+    assert [event.key for event in due(store, BUCKETS)] == [KEYS.part(0)]
+    store.put(BUCKETS.work, KEYS.done, b"")
+    assert due(store, BUCKETS) == []
+
+
+def test_due_completes_a_start_that_was_killed(store: Store) -> None:
+    """A plan without its segments gets them, and they are due."""
+    store.put(BUCKETS.work, KEYS.plan, documents.dump(PLAN))
+    assert [event.key for event in due(store, BUCKETS)] == [KEYS.segment(n) for n in range(3)]
+    assert store.exists(BUCKETS.work, KEYS.segment(2))
+
+
+def test_due_passes_over_runs_without_a_plan(store: Store) -> None:
+    """What a deletion or another version left is due for nothing, and hides nothing else."""
+    store.put(BUCKETS.work, RunKeys("t", "gone").segment(0), b"")
+    store.put(BUCKETS.work, RunKeys("t", "older").plan, b'{"of": "another version"}')
+    store.put(BUCKETS.input, "u/a.wav", b"x")
+    assert [event.key for event in due(store, BUCKETS)] == ["u/a.wav"]
+
+
+def test_groups_names_each_once(store: Store) -> None:
+    """Of each job and each loose stem one file is named, so that missed plans can be made."""
+    keys = ["t/news/a.wav", "t/news/b.mp4", "t/x.wav", "t/x.mp4", "t/y.wav", "u/news/a.wav"]
+    for key in keys:
+        store.put(BUCKETS.input, key, b"x")
+    named = [parse_input(event.key).group for event in groups(store, BUCKETS)]
+    assert len(named) == 4
+    assert set(named) == {parse_input(key).group for key in keys}

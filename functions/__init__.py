@@ -2,3 +2,9 @@
 
 A folder in here is a function that can be deployed on its own; a file is what the functions share.
 """
+
+import os
+
+# Since 1.29 onnxruntime for Linux tells its maker about every model that it loads, unless this
+# stands in the environment before it is imported. Whoever wants that can set it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -107,7 +107,7 @@ class Desk:
                 failed = self.delivery.deliver(waiting.event, waiting.attempts)
             EVENTS.labels(name, "failed" if failed else "settled").inc()
             if failed is not None:
-                self._stop.wait(2.0 ** len(waiting.attempts))
+                self._stop.wait(self.settings.retry_seconds * 2.0 ** len(waiting.attempts))
                 self._again(_Waiting(waiting.event, (*waiting.attempts, failed)))
 
     def _again(self, waiting: _Waiting) -> None:

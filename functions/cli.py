@@ -119,10 +119,10 @@ def run(
             if result.error is not None:
                 refused = result.error.code != "gave_up"
                 code = max(code, EXIT_REFUSED if refused else EXIT_FAILED)
-                console.print(f"{result.file}: {result.error.what} {result.error.fix}")
+                board.line(f"{result.file}: {result.error.what} {result.error.fix}")
             else:
                 for path in oneshot.fetch(local, result, targets[result.file]):
-                    console.print(str(path), soft_wrap=True, highlight=False)
+                    board.line(str(path))
     raise typer.Exit(code)
 
 
@@ -206,19 +206,24 @@ def _targets(faces: list[Path], output: Path) -> dict[Path, Path]:
     return targets
 
 
+def _complain(console: Console, text: str) -> None:
+    # Names in square brackets are no markup, and lines stay whole for those who search them.
+    console.print(f"koubo: {text}", style="red", soft_wrap=True, highlight=False, markup=False)
+
+
 def main() -> None:
     """Runs the command and turns errors into words and exit codes."""
     console = Console(stderr=True)
     try:
         app()
     except NotSetUpError as error:
-        console.print(f"koubo: {error}", style="red")
+        _complain(console, str(error))
         sys.exit(EXIT_NOT_SET_UP)
     except RejectedInput as refusal:
-        console.print(f"koubo: {refusal.what} {refusal.code.value.fix}", style="red")
+        _complain(console, f"{refusal.what} {refusal.code.value.fix}")
         sys.exit(EXIT_REFUSED)
     except KouboError as error:
-        console.print(f"koubo: {error}", style="red")
+        _complain(console, str(error))
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
 from functions.errors import KouboError
@@ -55,7 +56,8 @@ def table(findings: list[Finding]) -> Table:
     shown = Table("", "what", "found", box=None)
     for finding in findings:
         mark = "[green]ok[/]" if finding.works else "[red]no[/]"
-        shown.add_row(mark, finding.what, f"{finding.says} {finding.fix}".strip())
+        found = escape(f"{finding.says} {finding.fix}".strip())
+        shown.add_row(mark, finding.what, found)
     return shown
 
 

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from rich.console import Group as Rows
+from rich.markup import escape
 from rich.table import Table
 
 from functions import documents
@@ -15,6 +16,7 @@ from functions.board import keys_of
 from functions.errors import RejectedInput
 from functions.ingest.pairing import looked_at
 from functions.layout import (
+    PART_SUFFIX,
     InputFile,
     RunKeys,
     error_key,
@@ -112,14 +114,15 @@ def table(rows: list[RunLine], waiting: list[WaitingLine], now: datetime) -> Row
         shown.add_row(
             state.run[:8],
             age,
-            state.phase if not row.why else f"{state.phase}: {row.why}",
+            # Brackets in names and messages are no markup.
+            escape(state.phase if not row.why else f"{state.phase}: {row.why}"),
             f"{state.inferred}/{state.segments}" if not state.ended else "",
             f"{state.encoded}/{state.segments}" if not state.ended else "",
-            row.output,
+            escape(row.output),
         )
     missing = Table("waiting", "for", box=None)
     for line in waiting:
-        missing.add_row(line.key, line.waits_for)
+        missing.add_row(escape(line.key), escape(line.waits_for))
     return Rows(shown, missing) if waiting else Rows(shown)
 
 
@@ -129,9 +132,8 @@ def ends(store: Store, buckets: BucketSettings, outcome: Outcome, root: Path) ->
     if keys is None:
         error = root / buckets.output / error_key(event.key)
         return [f"refused: {event.key}, see {error}"] if error.exists() else []
-    if not event.key.endswith(".part.mp4"):
-        return []
-    if store.exists(buckets.work, keys.done):
+    # Only a part completes a run; failing, it can anywhere.
+    if event.key.endswith(PART_SUFFIX) and store.exists(buckets.work, keys.done):
         done = documents.load(Done, store.get(buckets.work, keys.done))
         return [f"done: {root / buckets.output / done.video}"]
     if store.exists(buckets.work, keys.failed):

@@ -47,7 +47,7 @@ class LocalSettings(BaseSettings):
         attempts: at an event before it is given up.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_LOCAL_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KOUBO_LOCAL_", env_ignore_empty=True, frozen=True)
 
     workers: int = 0
     queue: int = 10_000
@@ -99,13 +99,40 @@ class DataFolder:
         """Files in the making."""
         return self.own / "scratch"
 
+    def scratch_of(self, worker: int) -> Path:
+        """Those of one worker, by its process id."""
+        return self.scratch / str(worker)
+
+    def sweep_after(self, worker: int) -> None:
+        """Removes what a worker left that died at its work."""
+        shutil.rmtree(self.scratch_of(worker), ignore_errors=True)
+        for held in self.inputs.glob(f"held-{worker}-*"):
+            held.unlink(missing_ok=True)
+
+    def sweep(self, buckets: BucketSettings) -> None:
+        """Removes what processes left that were killed; nobody may be at work here."""
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+        for held in self.inputs.glob("held-*"):
+            held.unlink()
+        for bucket in (buckets.work, buckets.output):
+            for path in (self.root / bucket).rglob("*#*"):
+                # The store writes `<name>#<number>` and renames it; no key of ours ends so.
+                if path.name.rpartition("#")[2].isdecimal() and path.is_file():
+                    path.unlink()
+
+    @property
+    def inputs(self) -> Path:
+        """Copies of inputs."""
+        return self.own / "inputs"
+
     def store(self) -> Store:
         """The store that the folder is."""
         return Store.folder(self.root)
 
     def cache(self) -> InputCache:
         """Copies of inputs that nobody can change under our hands."""
-        return InputCache(self.own / "inputs", CacheSettings().inputs_limit)
+        return InputCache(self.inputs, CacheSettings().inputs_limit)
 
 
 def build_functions(
@@ -118,9 +145,9 @@ def build_functions(
 
     set_up(logs)
     store, buckets = data.store(), BucketSettings()
-    around = Surroundings(
-        store, buckets, data.cache(), CacheSettings().models, data.scratch, progress
-    )
+    scratch = data.scratch_of(os.getpid())
+    scratch.mkdir(parents=True, exist_ok=True)
+    around = Surroundings(store, buckets, data.cache(), CacheSettings().models, scratch, progress)
     handles = {
         "ingest": build_ingest(around),
         "infer": build_infer(around),
@@ -147,12 +174,11 @@ class Local:
         self._buckets = BucketSettings()
         self.store = data.store()
         self._lock = lock(data)
-        shutil.rmtree(data.scratch, ignore_errors=True)
-        data.scratch.mkdir(parents=True)
-        for held in (data.own / "inputs").glob("held-*"):
-            held.unlink()
+        data.sweep(self._buckets)
         functions = partial(build_functions, data, settings.attempts, logs)
-        self._pool = WorkerPool(settings.processes, functions, settings.silence_seconds)
+        self._pool = WorkerPool(
+            settings.processes, functions, settings.silence_seconds, data.sweep_after
+        )
         self._watch = _Watch(
             [data.root / bucket for bucket in (self._buckets.input, self._buckets.work)]
         )

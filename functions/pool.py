@@ -81,12 +81,20 @@ class WorkerPool:
         size: how many.
         functions: builds what a worker needs.
         silence: seconds without a sign of life after which a busy worker is killed.
+        on_death: told the process id of each worker that died, once it has.
     """
 
-    def __init__(self, size: int, functions: Functions, silence: float) -> None:
+    def __init__(
+        self,
+        size: int,
+        functions: Functions,
+        silence: float,
+        on_death: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._context = multiprocessing.get_context("spawn")
         self._functions = functions
         self._silence = silence
+        self._on_death = on_death
         self._stillborn = 0
         self._workers = [self._start() for _ in range(size)]
 
@@ -154,6 +162,7 @@ class WorkerPool:
     def _buried(self, worker: _Worker, why: str) -> Iterator[Outcome]:
         job = worker.job
         worker.line.close()
+        self._on_death(worker.process.pid or 0)
         self._stillborn += not worker.ready
         if self._stillborn >= _MAX_STILLBORN:
             raise NotSetUpError(f"workers die before they can work: the last {why}")

@@ -14,7 +14,6 @@ from functions.logs import logger
 from functions.options import Options
 from functions.storage import Store
 
-
 log = logger()
 
 

@@ -15,7 +15,9 @@ from functions.storage import Store
 class BucketSettings(BaseSettings):
     """KOUBO_BUCKET_*: the real names of the four buckets."""
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_BUCKET_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KOUBO_BUCKET_", env_ignore_empty=True, frozen=True
+    )
 
     input: str = "koubo-input"
     work: str = "koubo-work"
@@ -26,7 +28,7 @@ class BucketSettings(BaseSettings):
 class StoreSettings(BaseSettings):
     """KOUBO_STORE_*: where objects are kept."""
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_STORE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KOUBO_STORE_", env_ignore_empty=True, frozen=True)
 
     kind: Literal["folder", "s3"] = "folder"
     root: Path = Path("koubo-data")
@@ -52,7 +54,7 @@ class StoreSettings(BaseSettings):
 class CacheSettings(BaseSettings):
     """KOUBO_CACHE_*: what a machine keeps for itself and may lose at any time."""
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_CACHE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KOUBO_CACHE_", env_ignore_empty=True, frozen=True)
 
     root: Path = Path.home() / ".cache" / "koubo"
     inputs: Path | None = None
@@ -72,7 +74,7 @@ class CacheSettings(BaseSettings):
 class LogSettings(BaseSettings):
     """KOUBO_LOG_*: where the log goes and how it looks."""
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_LOG_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KOUBO_LOG_", env_ignore_empty=True, frozen=True)
 
     format: Literal["json", "console"] = "json"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -82,16 +84,28 @@ class LogSettings(BaseSettings):
 class FfmpegSettings(BaseSettings):
     """KOUBO_FFMPEG_*: which ffmpeg program runs; without a path, see `process.ffmpeg_path`."""
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_FFMPEG_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KOUBO_FFMPEG_", env_ignore_empty=True, frozen=True
+    )
 
     path: Path | None = None
 
 
 class EventSettings(BaseSettings):
-    """KOUBO_EVENTS_*: the HTTP door."""
+    """KOUBO_EVENTS_*: the HTTP door.
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_EVENTS_", frozen=True)
+    Args:
+        token: that a sender must know; None lets everybody in.
+        queue: events that wait in memory.
+        workers: threads that handle them.
+        retry_seconds: before the second attempt at an event; doubles with each.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="KOUBO_EVENTS_", env_ignore_empty=True, frozen=True
+    )
 
     token: SecretStr | None = None
     queue: int = 100
     workers: int = 1
+    retry_seconds: float = 1.0

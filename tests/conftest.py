@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from hypothesis import settings
 from numpy.typing import NDArray
 
 from demo import sample_face
@@ -15,6 +16,10 @@ from functions.ingest.faces import FaceFinder
 from functions.picture import Colour, Picture, rgb_to_yuv
 from functions.process import Limits, ffmpeg_path, run_supervised
 from functions.settings import CacheSettings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("koubo", deadline=None)
+settings.load_profile("koubo")
 
 
 @pytest.fixture(scope="session")

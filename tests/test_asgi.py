@@ -64,7 +64,8 @@ class Function:
 
 
 @pytest.fixture
-def function() -> Function:
+def function(monkeypatch: pytest.MonkeyPatch) -> Function:
+    monkeypatch.setenv("KOUBO_EVENTS_RETRY_SECONDS", "0.01")
     made = Function()
     made.store.put(BUCKETS.input, KEY, b"content")
     return made

@@ -23,7 +23,7 @@ SWSCALE = {"bt601": "ITU601", "bt709": "ITU709"}
 
 
 def swscale(yuv: NDArray[np.uint8], colour: Colour) -> NDArray[np.uint8]:
-    """ffmpeg's own conversion of (3, H, W) YUV 4:4:4 to (3, H, W) RGB."""
+    """Ffmpeg's own conversion of (3, H, W) YUV 4:4:4 to (3, H, W) RGB."""
     frame = av.VideoFrame.from_ndarray(yuv, format="yuv444p")
     converted = frame.reformat(
         format="gbrp",
@@ -116,7 +116,7 @@ def ramp(width: int, height: int) -> Picture:
 
     A chroma sample stands between two luma samples: sample c is the value at 2c + 0.5.
     """
-    x, y = np.arange(width), np.arange(height)
+    x = np.arange(width)
     centres_x, centres_y = np.arange(width // 2) * 2 + 0.5, np.arange(height // 2) * 2 + 0.5
     half = (height // 2, width // 2)
     return Picture(
@@ -129,7 +129,7 @@ def ramp(width: int, height: int) -> Picture:
 @pytest.mark.parametrize("angle", [0.0, 7.0, -31.0])
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.7])
 def test_crops_take_luma_and_chroma_from_the_same_place(angle: float, scale: float) -> None:
-    """Luma and both chroma planes of a crop show the place that the matrix says, to .6 of a step."""
+    """Luma and both chroma planes of a crop show the place that the matrix says."""
     picture, size, colour = ramp(96, 96), 32, Colour("bt709", full_range=True)
     affine = cv2.getRotationMatrix2D((47.3, 50.1), angle, scale).astype(np.float32)
     affine[:, 2] += np.float32(size / 2) - np.float32([47.3, 50.1])

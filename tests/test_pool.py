@@ -40,9 +40,9 @@ def build(root: Path, progress: Progress) -> dict[FunctionName, Delivery]:
             case [_, "hang"]:
                 threading.Event().wait()
             case [_, "slow"]:
-                for step in range(4):
-                    progress(step, 4)
-                    threading.Event().wait(0.3)
+                for step in range(6):
+                    progress(step, 6)
+                    threading.Event().wait(0.4)
 
     return {"ingest": Delivery("ingest", handle, Store.folder(root), BUCKETS)}
 
@@ -146,20 +146,21 @@ def test_silent_workers_are_killed(tmp_path: Path) -> None:
         assert outcome.failed is not None
         assert "said nothing" in outcome.failed.error
         workers.submit(job("done/after"))
-        assert outcomes(workers)[0][0].job in (job("done/after"), job("hang"))
+        assert outcomes(workers)[0][0].job == job("done/after")
 
 
 def test_progress_is_passed_on_and_is_a_sign_of_life(tmp_path: Path) -> None:
     """What a handler says of its progress arrives, and keeps it alive beyond the silence."""
-    with pool(partial(build, tmp_path), silence=1.0) as workers:
+    with pool(partial(build, tmp_path), silence=2.0) as workers:
         workers.submit(job("done/warm"))
-        outcomes(workers)
+        while outcomes(workers)[0][0].failed is not None:  # a busy machine starts slowly
+            workers.submit(job("done/warm"))
         workers.submit(job("slow"))
         ended, advances = outcomes(workers)
         assert ended[0].failed is None
-        assert ended[0].seconds > 1.0
+        assert ended[0].seconds > 2.0
         assert [(one.job, one.done, one.total) for one in advances] == [
-            (job("slow"), step, 4) for step in range(4)
+            (job("slow"), step, 6) for step in range(6)
         ]
 
 
@@ -232,5 +233,5 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     finally:
         parent.kill()
         parent.communicate()
-    gone, alive = psutil.wait_procs([worker], timeout=20)
+    _, alive = psutil.wait_procs([worker], timeout=20)
     assert not alive

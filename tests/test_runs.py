@@ -149,7 +149,7 @@ def test_ids_are_the_same_in_every_process() -> None:
         "from functions.options import Options\n"
         "print(run_id(Group('t','news'),('v-1','f-1'),Model('viseme','1'),Options(),200))"
     )
-    said = subprocess.run(  # noqa: S603
+    said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
     assert said == plan().run

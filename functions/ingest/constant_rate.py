@@ -12,6 +12,7 @@ _STANDARD = [
     for rate in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001))
 ] + [Fraction(60)]
 _TOLERANCE = Fraction(15, 1000)
+_LATEST = Fraction(1, 3)  # of an output frame's time, for a frame to be shown from there
 
 
 def choose_rate(nominal: Fraction, limit: int) -> Fraction:
@@ -36,9 +37,11 @@ def at_constant_rate(
 ) -> Iterator[tuple[int, Item, int]]:
     """Says how often each source frame is shown.
 
-    Output frame i shows the last source frame that begins before the middle of i's time, counted
-    from the first source frame. So frames at the constant rate are shown once each whatever their
-    time stamps were rounded to, a long one is repeated, and one too many is left out.
+    Output frame i shows the last source frame that begins within the first third of i's time,
+    counted from the first source frame. So frames at the constant rate are shown once each whatever
+    their time stamps were rounded to, a long one is repeated, and one too many is left out. A third
+    is no place where a frame of twice or four times the rate begins: at the middle, rounding would
+    decide which of two is shown, now this one, now that one.
 
     Args:
         frames: presentation time and frame, in order; a time that steps back counts as none.
@@ -55,7 +58,7 @@ def at_constant_rate(
         if begin is None:
             begin, held = pts, (pts, item)
             continue
-        first = math.ceil((pts - begin) * time_base * rate - Fraction(1, 2))
+        first = math.ceil((pts - begin) * time_base * rate - _LATEST)
         if held is not None and first > shown:
             yield *held, first - shown
             shown = first

@@ -133,8 +133,9 @@ def analyse_video(
                 cutter = WindowCutter(size, chunk_frames, scratch, keeper.chunk)
                 follower, smoother = FaceFollower(finder), TrackSmoother()
                 analysis = _Analysis(follower, smoother, cutter, video.colour, keeper)
+            # First, since one frame with a wrong time can be shown for days.
+            _check_length((len(analysis.pts) + times) / rate, limits.max_seconds)
             analysis.take(pts, picture, times)
-            _check_length(len(analysis.pts) / rate, limits.max_seconds)
             progress(len(analysis.pts), stated)
         if analysis is None:
             raise RejectedInput(Code.DAMAGED_MEDIA, "No frame of the video can be decoded.")

@@ -19,7 +19,9 @@ class IngestSettings(BaseSettings):
         models: versions of the models that a job may name.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_INGEST_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KOUBO_INGEST_", env_ignore_empty=True, frozen=True
+    )
 
     max_seconds: float = Field(default=2 * 3600, gt=0)
     max_bytes: int = Field(default=16 << 30, gt=0)

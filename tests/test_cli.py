@@ -1,0 +1,172 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from functions.cli import app
+from functions.ingest.face_models import FaceModels
+from functions.local import DataFolder, lock
+from functions.settings import BucketSettings
+from functions.storage import Store
+
+BUCKETS = BucketSettings()
+ROOT = Path(__file__).parents[1]
+
+
+def koubo(*arguments: object, **environment: object) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a shell would."""
+    return subprocess.run(
+        [sys.executable, "-m", "functions.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+        | {name: str(value) for name, value in environment.items()},
+    )
+
+
+def test_without_a_command_there_is_help() -> None:
+    """The command alone lists what it can do."""
+    said = CliRunner().invoke(app, []).output
+    for command in ("up", "run", "status", "reconcile", "doctor", "setup"):
+        assert command in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["run"], ["run", "no-such.wav", "no-such.mp4"], ["status", "--limit", "many"]],
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    """A wrong command, a missing argument and a missing file are usage errors: code 2."""
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_several_faces_need_a_folder(tmp_path: Path) -> None:
+    """Two outputs can't be one file."""
+    for name in ("v.wav", "a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    arguments = ["run", *(str(tmp_path / name) for name in ("v.wav", "a.mp4", "b.mp4"))]
+    said = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "out.mp4")])
+    assert said.exit_code == 2
+
+
+def test_status_of_nothing(tmp_path: Path) -> None:
+    """A folder in which nothing happened yet has no runs, and that is no error."""
+    done = koubo("status", "--data", tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    assert koubo("status", "--json", "--data", tmp_path / "data").stdout == ""
+
+
+def test_status_for_programs(tmp_path: Path) -> None:
+    """Each line of the status is a JSON object; the folder may come from the environment."""
+    store = Store.folder(tmp_path)
+    store.put(BUCKETS.input, "default/news/口播.wav", b"x")
+    said = koubo("status", "--json", KOUBO_STORE_ROOT=tmp_path).stdout
+    assert [json.loads(line) for line in said.splitlines()] == [
+        {"key": "default/news/口播.wav", "waits_for": "its analysis"}
+    ]
+
+
+def test_doctor_finds_nothing_wrong(face_models: FaceModels, tmp_path: Path) -> None:
+    """On a machine that is set up the doctor's code is 0."""
+    done = koubo("doctor", "--data", tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "libx264" in done.stdout
+
+
+def test_doctor_says_what_is_missing(tmp_path: Path) -> None:
+    """What lacks is named with its cure, and scripts see another code."""
+    done = koubo("doctor", "--data", tmp_path, KOUBO_CACHE_ROOT=tmp_path / "empty")
+    assert done.returncode == 5
+    assert "koubo setup" in done.stdout
+
+
+@pytest.mark.timeout(120)
+def test_run_without_models_says_so(face_portrait: Path, tmp_path: Path) -> None:
+    """Before set-up a run ends with the code and the command for that, and soon."""
+    voice = tmp_path / "voice.wav"
+    voice.write_bytes(b"x")
+    done = koubo("run", voice, face_portrait, KOUBO_CACHE_ROOT=tmp_path / "empty")
+    assert done.returncode == 5, done.stderr
+    assert "koubo setup" in done.stderr
+
+
+def test_brackets_are_no_markup(face_portrait: Path, tmp_path: Path) -> None:
+    """Names and messages with brackets are printed as they are."""
+    options = tmp_path / "[bold].toml"
+    options.write_text("[/red]")
+    done = koubo("run", face_portrait, face_portrait, "--options", options)
+    assert done.returncode == 3
+    assert "koubo.toml is not TOML" in done.stderr
+    (tmp_path / BUCKETS.input / "t" / "[bold]").mkdir(parents=True)
+    (tmp_path / BUCKETS.input / "t" / "[bold]" / "[x].wav").write_bytes(b"x")
+    assert "t/[bold]/[x].wav" in koubo("status", "--data", tmp_path).stdout
+
+
+def test_run_refuses_bad_options(face_portrait: Path, tmp_path: Path) -> None:
+    """A wrong `koubo.toml` ends the run before it begins, with the code of a refusal."""
+    options = tmp_path / "koubo.toml"
+    options.write_text("lop = 1")
+    done = koubo("run", face_portrait, face_portrait, "--options", options)
+    assert done.returncode == 3
+    assert "'loop'" in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_run_refuses_bad_files(
+    face_models: FaceModels, face_portrait: Path, tmp_path: Path
+) -> None:
+    """A voice that is none ends with the code of a refusal and a way out; nothing is left."""
+    voice, out = tmp_path / "voice.wav", tmp_path / "new" / "out.mp4"
+    voice.write_bytes(b"text, not sound")
+    done = koubo("run", voice, face_portrait, "-o", out, "--workers", 1, TMPDIR=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "can be read" in done.stdout
+    assert not out.exists()
+    assert not list(tmp_path.glob("koubo*"))
+
+
+def test_two_can_not_work_in_one_folder(face_models: FaceModels, tmp_path: Path) -> None:
+    """A second one on the same folder says that another works there: code 4."""
+    held = lock(DataFolder(tmp_path))
+    try:
+        done = koubo("up", "--data", tmp_path)
+    finally:
+        held.release()
+    assert done.returncode == 4
+    assert "another koubo" in done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_reconcile_does_what_is_due(face_models: FaceModels, tmp_path: Path) -> None:
+    """What was dropped while nothing ran is named, handled, and then nothing is due."""
+    store = Store.folder(tmp_path)
+    store.put(BUCKETS.input, "default/news/voice.wav", b"text, not sound")
+    done = koubo("reconcile", "--data", tmp_path, "--workers", 1)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == f"{BUCKETS.input}/default/news/voice.wav"
+    assert store.exists(BUCKETS.output, "default/news/voice.wav.error.json")
+    again = koubo("reconcile", "--data", tmp_path, "--workers", 1)
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_reconcile_beside_another(tmp_path: Path) -> None:
+    """Where another koubo works, the files that are due are touched, so that it sees them."""
+    path = tmp_path / BUCKETS.input / "default" / "news" / "voice.wav"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x")
+    os.utime(path, (1e9, 1e9))
+    held = lock(DataFolder(tmp_path))
+    try:
+        done = koubo("reconcile", "--data", tmp_path)
+    finally:
+        held.release()
+    assert done.returncode == 0, done.stderr
+    assert "voice.wav" in done.stdout
+    assert path.stat().st_mtime > 1e9

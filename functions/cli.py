@@ -41,6 +41,16 @@ DataOption = Annotated[
     Path,
     typer.Option("--data", envvar="KOUBO_STORE_ROOT", help="The folder that is the store."),
 ]
+ExistingDataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="KOUBO_STORE_ROOT",
+        exists=True,
+        file_okay=False,
+        help="The folder that is the store.",
+    ),
+]
 WorkersOption = Annotated[
     int, typer.Option(envvar="KOUBO_LOCAL_WORKERS", help="Worker processes; 0 is one per core.")
 ]
@@ -128,7 +138,7 @@ def run(
 
 @app.command()
 def status(
-    data: DataOption = Path("koubo-data"),
+    data: ExistingDataOption = Path("koubo-data"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 -- a command line flag
     limit: Annotated[int, typer.Option(help="The newest runs of each tenant.")] = 50,
 ) -> None:
@@ -144,7 +154,7 @@ def status(
 
 
 @app.command()
-def reconcile(data: DataOption = Path("koubo-data"), workers: WorkersOption = 0) -> None:
+def reconcile(data: ExistingDataOption = Path("koubo-data"), workers: WorkersOption = 0) -> None:
     """Find what is due and not done, and have it done."""
     folder = DataFolder(data.absolute())
     store, buckets = folder.store(), BucketSettings()

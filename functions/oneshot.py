@@ -138,6 +138,8 @@ def _ended(
     if local.store.exists(buckets.work, keys.failed):
         failure = documents.load(Failure, local.store.get(buckets.work, keys.failed))
         return None, ErrorDocument(keys.run, failure.code, failure.what, failure.fix)
+    if local.store.exists(buckets.work, keys.cancelled):
+        return None, ErrorDocument(keys.run, "cancelled", "The run was cancelled.", "")
     return None
 
 

@@ -225,13 +225,12 @@ def start(store: Store, work: str, plan: Plan) -> Plan:
 
 
 def retry(store: Store, work: str, plan: Plan) -> None:
-    """Gives a failed run another chance: finished parts stay, the rest is due again."""
+    """Gives a run that ended another chance: finished parts stay, the rest is due again."""
     keys = plan.keys
-    if not store.exists(work, keys.failed):
-        return
-    store.delete(work, keys.failed)
+    for end in (keys.failed, keys.done):
+        store.delete(work, end)
     parts = [index for index in range(plan.segments) if store.exists(work, keys.part(index))]
-    # With every part there it was the assembly that failed, which any part fires.
+    # With every part there the assembly is what is due, which any part fires.
     due = [index for index in range(plan.segments) if index not in parts] or parts[-1:]
     for index in due:
         store.delete(work, keys.part(index))

@@ -234,4 +234,6 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         parent.kill()
         parent.communicate()
     _, alive = psutil.wait_procs([worker], timeout=20)
+    for left in alive:
+        left.kill()
     assert not alive

@@ -35,8 +35,12 @@ VARIANTS: Final = (
     "Alicia", "Andrea", "whisper", "Michael", "ed", "grandpa", "grandma", "anika", "victor",
     "pablo", "Diogo", "travis", "marcelo",
 )  # fmt: skip
-FLITE_VOICES: Final = ("rms", "rms", "awb", "awb", "kal16")
-FLITE_SHARE: Final = 0.35
+FLITE_VOICES: Final = ("rms", "rms", "awb", "awb", "awb", "kal16")
+FLITE_SHARE: Final = 0.4
+# All three are men, and a high voice's harmonics look different in the lowest bands: most clips
+# are spoken higher or lower.
+FLITE_PITCH: Final = (85.0, 250.0)
+FLITE_PITCH_SHARE: Final = 0.7
 FESTIVAL_SHARE: Final = 0.2
 NOISE_ONLY_SHARE: Final = 0.05
 
@@ -132,7 +136,9 @@ def held_out(kind: str, clips: int, seed: int) -> Iterator[Speech]:
 def _training_speech(chance: random.Random) -> Speech:
     source = chance.random()
     if source < FLITE_SHARE:
-        return _flite(chance.choice(FLITE_VOICES), chance)
+        moved = chance.random() < FLITE_PITCH_SHARE
+        pitch = chance.uniform(*FLITE_PITCH) if moved else None
+        return _flite(chance.choice(FLITE_VOICES), chance, pitch)
     if source < FLITE_SHARE + FESTIVAL_SHARE:
         return _festival(chance.choice(list(festival.VOICES)), chance)
     return _espeak(chance.choice(LANGUAGES), chance.choice(VARIANTS), chance)
@@ -150,9 +156,10 @@ def _espeak(language: str, variant: str, chance: random.Random) -> Speech:
     return _between_silences(samples, rate, segments, voice, chance)
 
 
-def _flite(voice: str, chance: random.Random) -> Speech:
+def _flite(voice: str, chance: random.Random, pitch: float | None = None) -> Speech:
     stretch = chance.uniform(0.8, 1.35)
-    samples, rate, segments = flite.speak(sentence("en", chance), voice, stretch=stretch)
+    text = sentence("en", chance)
+    samples, rate, segments = flite.speak(text, voice, stretch=stretch, pitch=pitch)
     unknown = {phone for _, _, phone in segments} - ARPABET.keys()
     if unknown:
         raise RuntimeError(f"flite speaks phones that we don't know: {unknown}")

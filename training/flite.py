@@ -19,7 +19,7 @@ SECONDS_ALLOWED: Final = 60
 
 
 def speak(
-    text: str, voice: str, *, stretch: float = 1.0
+    text: str, voice: str, *, stretch: float = 1.0, pitch: float | None = None
 ) -> tuple[NDArray[np.float32], int, list[Segment]]:
     """Speak an English text.
 
@@ -27,6 +27,7 @@ def speak(
         text: what to say; must not begin with a dash.
         voice: a built-in voice: "kal16", "awb", "rms" or "slt".
         stretch: above 1 slower, below 1 faster.
+        pitch: mean pitch in Hz instead of the voice's own; "rms" can't change its.
 
     Returns:
         float32 samples in -1..1, their rate, and the phones in ARPAbet, "pau" for a pause.
@@ -36,10 +37,10 @@ def speak(
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "speech.wav"
-        command = [
-            "flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}",
-            "-psdur", "-t", text, "-o", str(path),
-        ]  # fmt: skip
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}"]
+        if pitch is not None:
+            command += ["--setf", f"int_f0_target_mean={pitch:.0f}"]
+        command += ["-psdur", "-t", text, "-o", str(path)]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=SECONDS_ALLOWED, check=False
         )

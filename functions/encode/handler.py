@@ -21,6 +21,7 @@ from functions.encode.label import (
 from functions.encode.report import (
     LabelReport,
     PartReport,
+    Report,
     StageTime,
     make_report,
     video_report,
@@ -180,11 +181,22 @@ class Encode:
         )
         if self._ended(plan):
             return
-        self.store.put(output, done.video, video)
-        self.store.put(output, done.poster, jpeg)
-        self.store.put(output, done.report, documents.dump(report))
+        if self._is_superseded(plan, done):
+            log.warning("encode.superseded", video=done.video)
+        else:
+            self.store.put(output, done.video, video)
+            self.store.put(output, done.poster, jpeg)
+            self.store.put(output, done.report, documents.dump(report))
         self.store.put_new(work, plan.keys.done, documents.dump(done))
         log.info("encode.video_made", video=done.video, frames=plan.frames)
+
+    def _is_superseded(self, plan: Plan, done: Done) -> bool:
+        """Whether a later run of files with the same names has its video there already."""
+        try:
+            there = documents.load(Report, self.store.get(self.buckets.output, done.report))
+        except (FileNotFoundError, RetryableError):
+            return False  # none there, or no report of ours
+        return there.planned_at > plan.made_at
 
     def _join(self, plan: Plan, footage: Footage, folder: Path, implicit: str) -> Path:
         work = self.buckets.work

@@ -188,7 +188,10 @@ class Ingest:
         log.info("ingest.analysed", key=file.key, kind=kind, seconds=clock.spent().seconds)
 
     def _pair(self, file: InputFile, *, again: bool) -> None:
-        """Plans the group's runs; those that failed are due again when their file comes again."""
+        """Plans the group's runs.
+
+        A file that comes again makes those due that failed, or whose video was taken away.
+        """
         try:
             plans = pair(self.store, self.buckets, file, self.settings)
         except RejectedInput as refusal:
@@ -197,8 +200,14 @@ class Ingest:
             self._refuse(options.error, options.key, refusal)
             return
         for plan in plans:
-            if again and file.key in (plan.voice.key, plan.face.key):
+            if again and file.key in (plan.voice.key, plan.face.key) and self._is_lost(plan):
                 runs.retry(self.store, self.buckets.work, plan)
+
+    def _is_lost(self, plan: runs.Plan) -> bool:
+        phase = runs.read_state(self.store, self.buckets.work, plan.keys).phase
+        video = plan.group.output(plan.output, ".mp4")
+        gone = phase == "done" and not self.store.exists(self.buckets.output, video)
+        return phase == "failed" or gone
 
     def _refuse(self, error_key: str, key: str, refusal: RejectedInput) -> None:
         log.warning("ingest.refused", key=key, code=refusal.code.public, what=refusal.what)

@@ -16,13 +16,15 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Clip]:
     uneven = "select='eq(mod(n,7),1)+eq(mod(n,7),2)+eq(mod(n,7),5)'"
     rotated = rotate(plain, folder / "rotated.mp4")
     open_gop = ("-c:v", "libx264", "-preset", "veryfast", "-bf", 3, "-g", 15, "-pix_fmt", "yuv420p")
+    # The test source itself has even sizes only.
+    odd = ("-c:v", "libx264", "-vf", "format=yuv444p,crop=159:89:0:0:exact=1")
     paths = [
         plain,
         make(folder / "ntsc.mp4", "30000/1001", 3, *X264, "-g", 10),
         make(folder / "vfr.mp4", "25", 6, *X264, "-g", 8, "-vf", uneven, "-fps_mode", "vfr"),
         make(folder / "bframes.mp4", "25", 4, *open_gop, "-x264-params", "open-gop=1"),
         make(folder / "stream.ts", "25", 4, *open_gop, "-x264-params", "open-gop=1"),
-        make(folder / "odd.mkv", "24", 2, "-c:v", "libx264", "-pix_fmt", "yuv444p", size="161x91"),
+        make(folder / "odd.mkv", "24", 2, *odd),
         rotated,
     ]
     found = {path.stem: analyse(path) for path in paths}

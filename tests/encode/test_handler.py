@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from functions import documents, runs
-from functions.analysis import Voice, content_digest
+from functions.analysis import Footage, Voice, content_digest
 from functions.encode.handler import Encode
 from functions.encode.report import Report
 from functions.encode.settings import EncodeSettings, LabelSettings
@@ -300,3 +300,25 @@ def test_other_objects_are_ignored(prepared) -> None:
     ):
         job.encode.handle(ObjectCreated(bucket, key))
     assert job.names(BUCKETS.work) == before
+
+
+def test_later_run_of_the_same_names_is_not_overwritten(prepared) -> None:
+    """A run that was planned earlier and ends later leaves the newer video where it is."""
+    job = prepared()
+    job.run()
+    newer = dataclasses.replace(job.report(), planned_at=job.plan.made_at + 1)
+    job.store.put(BUCKETS.output, "t/job/voice-face.json", documents.dump(newer))
+    job.store.put(BUCKETS.output, "t/job/voice-face.mp4", b"the newer video")
+    job.store.delete(BUCKETS.work, job.plan.keys.done)
+    again = job.encode
+    for index in range(job.plan.segments):
+        footage = documents.load(
+            Footage,
+            job.store.get(BUCKETS.work, FootageKeys("t", job.plan.face.digest).document),
+        )
+        patches = write_patches_file(again.scratch, footage, job.plan.segment(index))
+        job.store.put(BUCKETS.work, job.plan.keys.patches(index), patches)
+        patches.unlink()
+    job.run()
+    assert job.store.get(BUCKETS.output, "t/job/voice-face.mp4") == b"the newer video"
+    assert job.store.exists(BUCKETS.work, job.plan.keys.done)

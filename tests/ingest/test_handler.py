@@ -15,7 +15,7 @@ from functions.events import ObjectCreated
 from functions.ingest.faces import FaceFinder
 from functions.ingest.handler import Ingest
 from functions.ingest.settings import IngestSettings
-from functions.layout import runs_prefix
+from functions.layout import RunKeys, runs_prefix
 from functions.progress import silent
 from functions.settings import BucketSettings
 from functions.storage import InputCache, Store
@@ -255,3 +255,50 @@ def test_a_failing_disk_is_worth_a_retry(rig: Rig, voice: Path) -> None:
     rig.handle("t/news/voice.wav")
     (key,) = [key for key in rig.work() if key.endswith("voice.json")]
     assert documents.load(Voice, rig.store.get(BUCKETS.work, key)).seconds == 2.0
+
+
+def finish(rig: Rig, end: str) -> runs.Plan:
+    """Ends the only run as the other functions would."""
+    plan = runs.load_plan(rig.store, BUCKETS.work, RunKeys("t", rig.runs()[0]))
+    rig.store.put(BUCKETS.output, plan.group.output(plan.output, ".mp4"), b"video")
+    rig.store.put(BUCKETS.work, getattr(plan.keys, end), b"{}")
+    return plan
+
+
+def test_a_failed_run_is_due_again_when_its_file_comes_again(
+    rig: Rig, voice: Path, face_portrait: Path
+) -> None:
+    """What the error document advises works: upload the file again."""
+    rig.drop("t/job/voice.wav", voice)
+    rig.drop("t/job/face.png", face_portrait)
+    plan = finish(rig, "failed")
+    rig.handle("t/job/voice.wav")
+    assert runs.read_state(rig.store, BUCKETS.work, plan.keys).phase == "failed"
+    before = rig.store.head(BUCKETS.work, plan.keys.segment(0)).etag
+    with rig.decoding_nothing():
+        rig.drop("t/job/voice.wav", voice)
+    assert runs.read_state(rig.store, BUCKETS.work, plan.keys).phase == "waiting"
+    assert rig.store.head(BUCKETS.work, plan.keys.segment(0)).etag != before
+
+
+def test_a_video_that_was_taken_away_is_made_again(
+    rig: Rig, voice: Path, face_portrait: Path
+) -> None:
+    """Dropping the files again brings it back; as long as it is there, nothing is due."""
+    rig.drop("t/job/voice.wav", voice)
+    rig.drop("t/job/face.png", face_portrait)
+    plan = finish(rig, "done")
+    rig.drop("t/job/voice.wav", voice)
+    assert runs.read_state(rig.store, BUCKETS.work, plan.keys).phase == "done"
+    rig.store.delete(BUCKETS.output, plan.group.output(plan.output, ".mp4"))
+    rig.drop("t/job/voice.wav", voice)
+    assert runs.read_state(rig.store, BUCKETS.work, plan.keys).phase == "waiting"
+
+
+def test_an_analysis_that_was_taken_away_is_made_again(rig: Rig, voice: Path) -> None:
+    """An operator may delete analyses to make room; the next event brings them back."""
+    rig.drop("t/job/voice.wav", voice)
+    document = next(key for key in rig.work() if key.endswith("voice.json"))
+    rig.store.delete(BUCKETS.work, document)
+    rig.handle("t/job/voice.wav")
+    assert document in rig.work()

@@ -103,7 +103,12 @@ def build(root: Path, models: FaceModels) -> Chain:
     scratch, store = root / ".scratch", Store.folder(root)
     scratch.mkdir(parents=True)
     around = Surroundings(
-        store, BUCKETS, InputCache(root / ".inputs", 1 << 30), models.detector.parent, scratch, silent
+        store,
+        BUCKETS,
+        InputCache(root / ".inputs", 1 << 30),
+        models.detector.parent,
+        scratch,
+        silent,
     )
     builds: Iterable[tuple[FunctionName, Callable[[Surroundings], Handle]]] = (
         ("ingest", build_ingest),

@@ -18,9 +18,7 @@ LIPS_APART = ((13, 14), (82, 87), (312, 317))
 Floats = NDArray[np.float64]
 
 
-def aperture(
-    video: Path, finder: FaceFinder, first: int = 0, last: int | None = None
-) -> Floats:
+def aperture(video: Path, finder: FaceFinder, first: int = 0, last: int | None = None) -> Floats:
     """How far the lips are apart in each frame, in distances between the outer eye corners.
 
     Args:

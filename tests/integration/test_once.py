@@ -98,8 +98,10 @@ def test_files_dropped_twice(up: Up, short_voice: Path, short_face: Path) -> Non
     folder.drop("twice", "voice.wav", short_voice)
     folder.drop("twice", "face.mp4", short_face)
     assert until(
-        lambda: len(folder.log("local.handled", key="default/twice/voice.wav")) > voices
-        and len(folder.log("local.handled", key="default/twice/face.mp4")) > faces,
+        lambda: (
+            len(folder.log("local.handled", key="default/twice/voice.wav")) > voices
+            and len(folder.log("local.handled", key="default/twice/face.mp4")) > faces
+        ),
         30,
     )
     assert len(folder.log("ingest.analysed")) == analysed

@@ -1,8 +1,9 @@
-"""The command itself: `koubo run`, `status`, `reconcile` and `up`, started as scripts start them."""
+"""The command `koubo`, started as scripts start it: run, status, reconcile, up."""
 
 import json
 import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import av
@@ -10,7 +11,7 @@ import pytest
 
 from functions.ingest.face_models import FaceModels
 
-from .embedded import Folder, Up, koubo
+from .embedded import Folder, Up, koubo, until
 
 FRAMES = 75  # 3 s of voice at 25 frames a second
 
@@ -35,7 +36,9 @@ def batch(
 def test_one_voice_and_two_faces(batch: tuple[Path, list[str]]) -> None:
     """Each face gets its video, poster and report, and their paths are printed, one a line."""
     out, said = batch
-    names = [f"{stem}{suffix}" for stem in ("face", "portrait") for suffix in (".mp4", ".jpg", ".json")]
+    names = [
+        f"{stem}{suffix}" for stem in ("face", "portrait") for suffix in (".mp4", ".jpg", ".json")
+    ]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     assert sorted(said[-6:]) == sorted(str(out / name) for name in names)
 
@@ -53,7 +56,10 @@ def test_videos_play(batch: tuple[Path, list[str]]) -> None:
     for name, size in (("face", (320, 240)), ("portrait", (512, 512))):
         with av.open(str(out / f"{name}.mp4")) as video:
             picture, sound = video.streams.video[0], video.streams.audio[0]
-            assert (picture.codec_context.name, picture.codec_context.pix_fmt) == ("h264", "yuv420p")
+            assert (picture.codec_context.name, picture.codec_context.pix_fmt) == (
+                "h264",
+                "yuv420p",
+            )
             assert (picture.width, picture.height) == size
             assert sound.codec_context.name == "aac"
             assert sum(1 for _ in video.decode(picture)) == FRAMES
@@ -66,8 +72,6 @@ def test_report_says_what_was_made(
     batch: tuple[Path, list[str]], short_voice: Path, short_face: Path
 ) -> None:
     """Inputs with digests, model, licence, backend, times of each stage, frames and versions."""
-    from hashlib import sha256
-
     out, _ = batch
     report = json.loads((out / "face.json").read_bytes())
     video = (out / "face.mp4").read_bytes()
@@ -136,7 +140,9 @@ def test_reconcile_finishes_what_was_dropped_while_nothing_ran(
     """Dropped with nobody there: status says so, reconcile makes it and ends, status says done."""
     folder = Folder(tmp_path / "data")
     folder.drop("job", "voice.wav", short_voice)
-    folder.drop("job", "face.png", ffmpeg("-i", face_portrait, "-vf", "scale=256:256", tmp_path / "f.png"))
+    folder.drop(
+        "job", "face.png", ffmpeg("-i", face_portrait, "-vf", "scale=256:256", tmp_path / "f.png")
+    )
     assert _status(folder) == [
         {"key": "default/job/face.png", "waits_for": "its analysis"},
         {"key": "default/job/voice.wav", "waits_for": "its analysis"},
@@ -155,8 +161,6 @@ def test_status_names_what_is_missing(tmp_path: Path, up: Up, short_voice: Path)
     """A voice without a face waits for a face."""
     up.folder.drop("lonely", "voice.wav", short_voice)
     key = "default/lonely/voice.wav"
-    from .embedded import until
-
     assert until(lambda: {"key": key, "waits_for": "a face"} in _status(up.folder), 30)
 
 

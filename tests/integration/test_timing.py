@@ -19,9 +19,10 @@ from functions.ingest.faces import FaceFinder
 from functions.loudness import BLOCK, block_levels, speech_level
 
 from .embedded import koubo
-from .in_process import build
+from .in_process import Chain, build
 from .lip_sync import aperture, frame_times, match
 
+RATES = ("24", "25", "30000/1001")
 SAMPLE_RATE = 16_000
 LOOK = 6.0
 """Seconds that are looked at, at each of the three places."""
@@ -30,41 +31,49 @@ Ffmpeg = Callable[..., Path]
 Report = Callable[[str, object], None]
 
 
+def _at_rate(clip: Path, rate: str, to: Path, ffmpeg: Ffmpeg) -> Path:
+    """The same pictures with times at another rate."""
+    again = ("-vf", f"setpts=N/({rate})/TB", "-r", rate)
+    return ffmpeg("-i", clip, *again, "-c:v", "libx264", "-preset", "ultrafast", "-crf", 14, to)
+
+
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> dict[str, Path]:
+def faces(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> dict[tuple[str, int], Path]:
     """The face at each rate, for 1 and for 3 seconds."""
     folder = tmp_path_factory.mktemp("rates")
     found = {}
     for seconds in (1, 3):
         clip = sample_face.clip(folder / f"{seconds}.mp4", seconds, (256, 256))
-        found[f"25 {seconds}"] = clip
-        for rate in ("24", "30000/1001"):
+        for rate in RATES:
             to = folder / f"{rate.replace('/', '-')}-{seconds}.mp4"
-            again = ("-vf", f"setpts=N/({rate})/TB", "-r", rate)
-            found[f"{rate} {seconds}"] = ffmpeg(
-                "-i", clip, *again, "-c:v", "libx264", "-preset", "ultrafast", to
-            )
+            found[rate, seconds] = _at_rate(clip, rate, to, ffmpeg)
     return found
 
 
-@pytest.mark.parametrize("rate", ["24", "25", "30000/1001"])
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> Chain:
+    """One chain for all lengths and rates, so that each footage is analysed once."""
+    return build(tmp_path_factory.mktemp("timing"), face_models)
+
+
+@pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("footage", [1, 3], ids=["shorter", "longer"])
 @pytest.mark.parametrize("samples", [32_000, 35_217], ids=["2 s", "2.2 s"])
 def test_frames_are_the_voices_length(
     rate: str,
     footage: int,
     samples: int,
-    faces: dict[str, Path],
+    faces: dict[tuple[str, int], Path],
     voice_file: Path,
-    face_models: FaceModels,
+    chain: Chain,
     tmp_path: Path,
 ) -> None:
     """Round(seconds x rate) frames, whether the footage is shorter or longer than the voice."""
     voice = tmp_path / "voice.wav"
     sound, _ = soundfile.read(voice_file, dtype="int16", stop=samples)
     soundfile.write(voice, sound, SAMPLE_RATE)
-    chain = build(tmp_path / "data", face_models)
-    plan = chain.make("job", voice, faces[f"{rate} {footage}"])
+    face = faces[rate, footage]
+    plan = chain.make(f"{face.stem}-{samples}", voice, face)
     times = list(frame_times(chain.video(plan)))
     assert len(times) == round(Fraction(samples, SAMPLE_RATE) * Fraction(rate))
     assert times == [index / Fraction(rate) for index in range(len(times))]
@@ -110,18 +119,17 @@ def test_sound_and_picture_stay_together(
     tmp_path: Path,
     face_models: FaceModels,
     finder: FaceFinder,
+    ffmpeg: Ffmpeg,
     record_property: Report,
 ) -> None:
     """At start, middle and end the sound is the voice's and the mouth is the ear's, to a frame."""
     rate = Fraction(30000, 1001)
     voice, face = tmp_path / "voice.wav", tmp_path / "face.mp4"
     said = _looped(voice_file, seconds, voice)
-    sample_face.clip(face, 4.0, (320, 240), 30, ("-video_track_timescale", "30000"))
-    at = tmp_path / "at.mp4"
-    _retime(face, at, rate)
+    _at_rate(sample_face.clip(tmp_path / "30.mp4", 4.0, (320, 240), 30), str(rate), face, ffmpeg)
     video = tmp_path / "out.mp4"
     settings = {"KOUBO_INGEST_SEGMENT_SECONDS": "8"}
-    done = koubo("run", voice, at, "-o", video, "--data", tmp_path / "d", settings=settings)
+    done = koubo("run", voice, face, "-o", video, "--data", tmp_path / "d", settings=settings)
     assert done.returncode == 0, done.stdout + done.stderr
     times = list(frame_times(video))
     assert len(times) == round(seconds * rate)
@@ -129,7 +137,8 @@ def test_sound_and_picture_stay_together(
     sound = _sound(video)
     assert abs(len(sound) / SAMPLE_RATE - seconds) < 1 / rate
     ear = _ear(said)
-    for place, start in (("start", 0.0), ("middle", seconds / 2 - LOOK / 2), ("end", seconds - LOOK)):
+    starts = {"start": 0.0, "middle": seconds / 2 - LOOK / 2, "end": seconds - LOOK}
+    for place, start in starts.items():
         low = round(start * SAMPLE_RATE)
         span = slice(low, low + round(LOOK * SAMPLE_RATE))
         delay = _delay(sound[span], said[span])
@@ -142,22 +151,6 @@ def test_sound_and_picture_stay_together(
         record_property(f"mouth at the {place}", str(found))
         assert found.r > 0.8, (place, found)
         assert abs(found.lag) <= 1, (place, found)
-
-
-def _retime(clip: Path, to: Path, rate: Fraction) -> None:
-    """The same pictures with times at another rate, not encoded again."""
-    with av.open(str(clip)) as source, av.open(str(to), "w") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        stream.time_base = Fraction(1, rate.numerator)
-        for packet in source.demux(video=0):
-            if packet.dts is None:
-                continue
-            index = [round(time * packet.time_base * 30) for time in (packet.pts, packet.dts)]
-            packet.time_base = stream.time_base
-            packet.pts, packet.dts = (place * rate.denominator for place in index)
-            packet.duration = rate.denominator
-            packet.stream = stream
-            target.mux(packet)
 
 
 def _ear(said: NDArray[np.float32]) -> Callable[[Fraction, int, int], NDArray[np.float32]]:

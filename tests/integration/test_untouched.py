@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,14 +15,14 @@ from functions import documents, runs
 from functions.analysis import Footage, FrameMap
 from functions.encode import handler as encode_handler
 from functions.encode.composite import touched
-from functions.encode.handler import video_format
 from functions.encode.label import render_label
 from functions.encode.settings import LabelSettings
 from functions.ingest.face_models import FaceModels
 from functions.layout import FootageKeys
+from functions.media import read_portrait
 from functions.patches import Patches
 from functions.picture import Picture
-from functions.process import ffmpeg_path, run_supervised
+from functions.process import Limits, ffmpeg_path, run_supervised
 from functions.runs import Plan
 
 from .in_process import BUCKETS, TENANT, Chain, build
@@ -100,16 +101,10 @@ def _decoded(path: Path, to: Path) -> Frames:
     raw = to / "frames.yuv"
     command = [ffmpeg_path(), "-nostdin", "-v", "error", "-y", "-i", str(path)]
     command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "yuv420p", str(raw)]
-    run_supervised(command, limits=_limits())
+    run_supervised(command, limits=Limits(seconds=60))
     data = np.fromfile(raw, np.uint8)
     raw.unlink()
     return list(data.reshape(-1, SIZE[0] * SIZE[1] * 3 // 2))
-
-
-def _limits() -> Any:
-    from functions.process import Limits
-
-    return Limits(seconds=60)
 
 
 def _footage(chain: Chain, plan: Plan) -> tuple[Footage, FrameMap]:
@@ -118,9 +113,7 @@ def _footage(chain: Chain, plan: Plan) -> tuple[Footage, FrameMap]:
     return footage, FrameMap.load(chain.store.get(BUCKETS.work, keys.frames))
 
 
-def _free(
-    footage: Footage, plan: Plan, patches: Patches, index: int
-) -> list[NDArray[np.bool_]]:
+def _free(footage: Footage, plan: Plan, patches: Patches, index: int) -> list[NDArray[np.bool_]]:
     """(H, W) and twice (H / 2, W / 2): what neither mask nor label may change."""
     size = (footage.width, footage.height)
     placement, header = patches.placement, patches.header
@@ -178,7 +171,7 @@ def test_outside_the_mask_nothing_changes(
     footage, frame_map = _footage(chain, plan)
     assert (footage.width, footage.height) == SIZE
     decoded = _decoded(clip, tmp_path)
-    times = {pts: frame for pts, frame in zip(np.unique(_times(clip)), decoded, strict=True)}
+    times = dict(zip(np.unique(_times(clip)), decoded, strict=True))
     source = [times[int(pts)] for pts in frame_map.pts]
     changed, without = _check(chain, plan, tap, source)
     assert without == 0
@@ -187,8 +180,6 @@ def test_outside_the_mask_nothing_changes(
 
 def _times(path: Path) -> list[int]:
     """Presentation times of all packets."""
-    import av
-
     with av.open(str(path)) as container:
         return [p.pts for p in container.demux(video=0) if p.pts is not None]
 
@@ -201,8 +192,6 @@ def test_portrait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A portrait's every frame is the same picture outside the mask and the label's box."""
-    from functions.media import read_portrait
-
     tap = Tap()
     tap.attach(monkeypatch)
     chain = build(tmp_path / "data", face_models)

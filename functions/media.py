@@ -4,10 +4,8 @@ PyAV reads; protocols and formats are on a whitelist (a playlist would otherwise
 and pictures have a largest size, checked by the decoder and not by the header alone.
 """
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,22 +15,17 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from functions.errors import Code, RejectedInput
-from functions.picture import Colour, Picture, Plane, rgb_to_yuv
+from functions.picture import Colour, Picture
 
 MAX_PIXELS = 9_437_184
 """4096 x 2304: the largest picture that is decoded."""
-
-PORTRAIT_SIDE = 1920
-"""A portrait's longer side after scaling down, pixels: it becomes video of that size."""
 
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,asf,flv,wav,mp3,aac,flac,ogg,aiff,caf,amr,w64"
 )
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
-_PORTRAITS = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
 
 # ITU-T H.273 numbers, as the streams carry them, to the names that ffmpeg takes.
 _MATRICES = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
@@ -215,89 +208,6 @@ def rotation_of(frame: VideoFrame) -> int:
     """Degrees clockwise that turn the frame upright: 0, 90, 180 or 270."""
     # PyAV says how far the picture is turned counter-clockwise for display.
     return round(-frame.rotation / 90) % 4 * 90
-
-
-def read_portrait(path: Path) -> Picture:
-    """A portrait as the picture that its video will show: upright, scaled, even-sized.
-
-    Transparent parts become white. The colours are BT.709 in video range.
-
-    Raises:
-        RejectedInput: `not_media`, `damaged_media` or `too_large`.
-    """
-    with _open_image(path) as image:
-        if image.width * image.height > 8 * MAX_PIXELS:
-            raise RejectedInput(
-                Code.TOO_LARGE, f"The picture is {image.width}x{image.height} pixels."
-            )
-        try:
-            image.draft("RGB", (PORTRAIT_SIDE, PORTRAIT_SIDE))
-            upright = _in_8_bits(ImageOps.exif_transpose(image)).convert("RGBA")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise RejectedInput(
-                Code.DAMAGED_MEDIA, "The picture can't be read to its end."
-            ) from error
-    canvas = Image.new("RGBA", upright.size, "white")
-    canvas.alpha_composite(upright)
-    scale = min(1.0, PORTRAIT_SIDE / max(canvas.size))
-    width, height = (max(2, round(side * scale) // 2 * 2) for side in canvas.size)
-    rgb = canvas.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-    return _from_rgb(np.asarray(rgb))
-
-
-def _in_8_bits(image: Image.Image) -> Image.Image:
-    """The same picture; Pillow would cut 16-bit grey off at 255 and make it white."""
-    if not image.mode.startswith("I"):
-        return image
-    return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-
-
-def is_portrait(path: Path) -> bool:
-    """Whether the content, not the name, is a picture of a kind that counts as a portrait."""
-    try:
-        with _open_image(path):
-            return True
-    except RejectedInput:
-        return False
-
-
-PORTRAIT_COLOUR = Colour("bt709", full_range=False, primaries="bt709", transfer="bt709")
-
-
-@dataclass(frozen=True)
-class Jpeg:
-    """Writes pictures as JPEG."""
-
-    quality: int = 88
-
-    def encode(self, rgb: Plane) -> bytes:
-        """(H, W, 3) uint8 RGB to a JPEG file's bytes."""
-        out = io.BytesIO()
-        Image.fromarray(rgb).save(out, "JPEG", quality=self.quality)
-        return out.getvalue()
-
-
-@contextmanager
-def _open_image(path: Path) -> Iterator[Image.Image]:
-    try:
-        image = Image.open(path, formats=tuple(_PORTRAITS))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RejectedInput(Code.NOT_MEDIA, "The file is no picture that can be read.") from error
-    with image:
-        yield image
-
-
-def _from_rgb(rgb: Plane) -> Picture:
-    scaled = rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-    y, u, v = rgb_to_yuv(scaled, PORTRAIT_COLOUR)
-
-    def halve(plane: Plane) -> Plane:
-        height, width = plane.shape
-        quads = plane.reshape(height // 2, 2, width // 2, 2).astype(np.float32)
-        mean: Plane = np.rint(np.mean(quads, axis=(1, 3))).astype(np.uint8)
-        return mean
-
-    return Picture(y, halve(u), halve(v))
 
 
 def _is_yuv(name: str) -> bool:

@@ -14,13 +14,13 @@ from PIL import Image
 from functions.errors import Code, RejectedInput
 from functions.media import (
     VideoFile,
-    is_portrait,
     open_container,
     open_video,
     video_stream,
 )
 from functions.picture import Picture, whole_rgb
 from functions.process import ffmpeg_path
+from functions.stills import is_portrait
 
 Ffmpeg = Callable[..., Path]
 X264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")

@@ -9,9 +9,10 @@ import ffmpeg
 
 from functions.encode.segment import VideoFormat
 from functions.errors import RetryableError
-from functions.media import Jpeg, open_video
+from functions.media import open_video
 from functions.picture import whole_rgb
 from functions.process import Limits, ffmpeg_path, run_supervised
+from functions.stills import jpeg
 
 # AAC comes in packets of 1024 samples, so the sound may end that much later than the voice.
 _SOUND_TOLERANCE = 0.05
@@ -57,7 +58,7 @@ def poster(video: Path, frame: int) -> bytes:
     """
     with open_video(video) as file:
         for _, picture in islice(file.pictures(), frame, None):
-            return Jpeg().encode(whole_rgb(picture, file.colour))
+            return jpeg(whole_rgb(picture, file.colour))
     raise RetryableError(f"the video has no frame {frame} for a poster")
 
 

@@ -16,8 +16,9 @@ import numpy as np
 
 from functions.analysis import Footage, FrameMap, checksum
 from functions.errors import RetryableError
-from functions.media import decoder_version, open_video, read_portrait
+from functions.media import decoder_version, open_video
 from functions.picture import Picture
+from functions.stills import read_portrait
 
 _LEAST_KEPT = 8
 _END: tuple[int, Picture | None] = (0, None)

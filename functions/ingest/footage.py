@@ -15,15 +15,13 @@ from functions.ingest.faces import FaceFinder, FaceFollower
 from functions.ingest.track import TrackEntry, TrackSmoother
 from functions.ingest.windows import WindowCutter
 from functions.media import (
-    PORTRAIT_COLOUR,
-    Jpeg,
     VideoFile,
     decoder_version,
     open_video,
-    read_portrait,
 )
 from functions.picture import Colour, Picture, whole_rgb
 from functions.progress import Progress
+from functions.stills import PORTRAIT_COLOUR, jpeg, read_portrait
 
 _MAX_DAMAGE = 0.02
 
@@ -70,7 +68,7 @@ class _Analysis:
         face = self.follower.follow(picture, self.colour)
         if face is not None and self.poster_frame is None:
             self.poster_frame = len(self.pts)
-            self.keeper.poster(Jpeg().encode(whole_rgb(picture, self.colour)))
+            self.keeper.poster(jpeg(whole_rgb(picture, self.colour)))
         mark = checksum(picture)
         for _ in range(times):
             self.pts.append(pts)

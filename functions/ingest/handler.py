@@ -27,9 +27,10 @@ from functions.layout import (
     parse_input,
 )
 from functions.logs import logger
-from functions.media import is_portrait, open_container, video_stream
+from functions.media import open_container, video_stream
 from functions.progress import Progress
 from functions.settings import BucketSettings
+from functions.stills import is_portrait
 from functions.storage import Entry, InputCache, Store
 
 log = logger()

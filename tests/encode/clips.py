@@ -11,15 +11,14 @@ from functions.analysis import Footage, FrameMap, checksum, content_digest
 from functions.ingest.constant_rate import at_constant_rate, choose_rate
 from functions.lossless import FrameWriter
 from functions.media import (
-    PORTRAIT_COLOUR,
     colour_of,
     decoder_version,
     open_video,
-    read_portrait,
 )
 from functions.patches import Header, Mask, Patches, Placement, Served, write_patches
 from functions.picture import Picture, Plane
 from functions.process import Limits, ffmpeg_path, run_supervised
+from functions.stills import PORTRAIT_COLOUR, read_portrait
 
 LIMITS = Limits(seconds=120)
 

@@ -15,9 +15,10 @@ from functions.errors import Code, RejectedInput
 from functions.ingest.faces import FaceFinder
 from functions.ingest.footage import FootageLimits, analyse_portrait, analyse_video
 from functions.lossless import read_frames
-from functions.media import open_video, read_portrait
+from functions.media import open_video
 from functions.picture import Picture
 from functions.progress import silent
+from functions.stills import read_portrait
 
 Ffmpeg = Callable[..., Path]
 LIMITS = FootageLimits(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
@@ -107,6 +107,7 @@ def test_killed_at_random_moments(
     undisturbed: dict[str, list[str]],
     short_voice: Path,
     short_face: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
     """Every run finishes with the undisturbed run's frames, whatever moments it was killed at."""
     folders = []
@@ -115,6 +116,7 @@ def test_killed_at_random_moments(
             folders.append(Folder(tmp_path / f"data-{len(folders)}"))
             _drop(folders[-1], short_voice, short_face)
         _kill_at(folders[-1], delay, once_ready=once_ready)
+    record_property("runs that the kills fell on", len(folders))
     for folder in folders:
         _finish(folder)
         _check(folder, undisturbed)

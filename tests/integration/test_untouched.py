@@ -19,11 +19,11 @@ from functions.encode.label import render_label
 from functions.encode.settings import LabelSettings
 from functions.ingest.face_models import FaceModels
 from functions.layout import FootageKeys
-from functions.media import read_portrait
 from functions.patches import Patches
 from functions.picture import Picture
 from functions.process import Limits, ffmpeg_path, run_supervised
 from functions.runs import Plan
+from functions.stills import read_portrait
 
 from .in_process import BUCKETS, TENANT, Chain, build
 

@@ -11,14 +11,10 @@ from PIL import Image
 
 from functions.errors import Code, RejectedInput
 from functions.media import (
-    PORTRAIT_COLOUR,
-    PORTRAIT_SIDE,
-    Jpeg,
-    is_portrait,
     open_container,
-    read_portrait,
 )
 from functions.picture import Picture, whole_rgb
+from functions.stills import PORTRAIT_COLOUR, PORTRAIT_SIDE, is_portrait, jpeg, read_portrait
 
 # What a picture's EXIF orientation asks a viewer to do, as numpy does it.
 ORIENTATIONS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
@@ -152,7 +148,7 @@ def test_other_pictures_are_no_portraits(tmp_path: Path, kind: str) -> None:
 def test_jpeg() -> None:
     """A picture survives as JPEG, in its size and nearly its colours."""
     rgb = quarters()
-    with Image.open(io.BytesIO(Jpeg().encode(rgb))) as image:
+    with Image.open(io.BytesIO(jpeg(rgb))) as image:
         assert image.format == "JPEG"
         seen = np.asarray(image).astype(np.int64)
     assert np.abs(seen - rgb).mean() < 3

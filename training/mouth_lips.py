@@ -28,7 +28,7 @@ _ROUND_HALF_WIDTH = 0.20  # of the opening at full rounding, whatever the face d
 _APERTURE = 0.66  # of the opening at open = 1, in hw at rest
 # A face mesh reads slits as wider than they are; with this its reading of outputs is straighter.
 _CURVE = 1.2
-_SLIT = 0.08  # of the opening where lip touches teeth, in hw
+_SLIT = 0.06  # of the opening where lip touches teeth, in hw
 
 
 def _inward() -> Tensor:
@@ -116,7 +116,7 @@ def place(lm: Tensor, mouth: Tensor, gain: Tensor) -> Lips:
     gap_middle = gap[:, _MIDDLE : _MIDDLE + 1]
     pressed = closed * hw * profile
 
-    upper = 0.30 * gap - (0.22 * aperture + 0.11 * teeth * hw) * profile + 0.02 * pressed
+    upper = 0.30 * gap - (0.22 * aperture + 0.05 * teeth * hw) * profile + 0.02 * pressed
     lower = -0.70 * gap + (0.78 * aperture - 0.03 * teeth * hw) * profile - 0.02 * pressed
     # A rounded mouth pushes its lips out, which shows more of them.
     upper_outer = 0.85 * upper - 0.08 * rounding * hw * profile + 0.03 * pressed

@@ -13,11 +13,11 @@ import pytest
 
 from functions.ingest.face_models import FaceModels
 
-from .embedded import Folder, Up
+from .embedded import Folder, Up, until
 
 JOB = "job"
 LONGEST = 3.0
-"""Seconds; an undisturbed run takes about as long from its start."""
+"""Seconds; what an undisturbed run takes from the moment at which a worker has started."""
 
 
 def _drop(folder: Folder, voice: Path, face: Path) -> None:
@@ -81,11 +81,13 @@ def _check(folder: Folder, undisturbed: dict[str, list[str]]) -> None:
     assert not [*files, *own.glob("inputs/held-*")]
 
 
-def _kill_at(folder: Folder, delay: float, *, once_ready: bool) -> None:
+def _kill_at(folder: Folder, delay: float, *, at_work: bool) -> None:
     """Starts, waits, and kills the process alone; what it had started has to end by itself."""
     with Up(folder) as up:
-        if once_ready:
+        if at_work:
             up.wait_ready()
+            # Each worker makes its folder when it starts; those of the last start are swept.
+            assert until(lambda: any((folder.root / ".koubo" / "scratch").iterdir()), 60)
         try:
             up.process.wait(delay)
         except (psutil.TimeoutExpired, subprocess.TimeoutExpired):
@@ -94,7 +96,7 @@ def _kill_at(folder: Folder, delay: float, *, once_ready: bool) -> None:
 
 
 def _moments(count: int) -> Iterator[tuple[float, bool]]:
-    """Delays; every fourth counts from the process's very start, the others from its readiness."""
+    """Delays: every fourth counts from the process's very start, the others from a worker's."""
     chosen = random.Random(count)
     for index in range(count):
         yield chosen.uniform(0.05, LONGEST), index % 4 != 3
@@ -111,11 +113,11 @@ def test_killed_at_random_moments(
 ) -> None:
     """Every run finishes with the undisturbed run's frames, whatever moments it was killed at."""
     folders = []
-    for delay, once_ready in _moments(kills):
+    for delay, at_work in _moments(kills):
         if not folders or _is_done(folders[-1]):
             folders.append(Folder(tmp_path / f"data-{len(folders)}"))
             _drop(folders[-1], short_voice, short_face)
-        _kill_at(folders[-1], delay, once_ready=once_ready)
+        _kill_at(folders[-1], delay, at_work=at_work)
     record_property("runs that the kills fell on", len(folders))
     for folder in folders:
         _finish(folder)

@@ -24,6 +24,7 @@ from functions import chain
 from functions.chain import Delivery, FunctionName, Surroundings
 from functions.errors import KouboError
 from functions.events import ObjectCreated, from_folder
+from functions.layout import PART_SUFFIX
 from functions.logs import logger, set_up
 from functions.pool import Advance, Job, Outcome, WorkerPool
 from functions.progress import Progress
@@ -287,15 +288,14 @@ class Local:
         return events
 
     def _dispatch(self) -> None:
-        busy = {(job.event.bucket, job.event.key) for job in self._pool.jobs}
+        busy = {_lane(job.event) for job in self._pool.jobs}
         while self._pool.idle:
-            ready = [job for identity, job in self._queue.items() if identity not in busy]
+            ready = [job for job in self._queue.values() if _lane(job.event) not in busy]
             if not ready:
                 return
             job = min(ready, key=lambda job: (_ORDER[job.function], job.event.key))
-            identity = (job.event.bucket, job.event.key)
-            del self._queue[identity]
-            busy.add(identity)
+            del self._queue[job.event.bucket, job.event.key]
+            busy.add(_lane(job.event))
             self._pool.submit(job)
 
     def _settle(self, outcome: Outcome) -> None:
@@ -315,6 +315,16 @@ class Local:
             chain.give_up(self.store, self._buckets, job.function, job.event, attempts)
             return
         self._later.append((time.monotonic() + 2.0 ** len(attempts) / 2, job))
+
+
+def _lane(event: ObjectCreated) -> str:
+    """What only one worker at a time should work on.
+
+    Any part fires the assembly; of two at once, both would find all parts there and join them.
+    """
+    if event.key.endswith(PART_SUFFIX):
+        return event.key.rpartition("/")[0]
+    return f"{event.bucket}/{event.key}"
 
 
 class _Lock:

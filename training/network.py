@@ -16,7 +16,6 @@ __all__ = ["Network", "export"]
 
 DILATIONS: Final = (1, 1, 2, 2, 4, 8)
 WIDTH: Final = 112
-DROPPED: Final = 0.05  # share of a layer's channels that a training step does without
 OPSET: Final = 17
 
 assert sum(DILATIONS) == CONTEXT
@@ -40,7 +39,6 @@ class Network(nn.Module):
                 nn.Conv1d(WIDTH, WIDTH, 3, dilation=dilation, bias=False),
                 nn.BatchNorm1d(WIDTH),
                 nn.ReLU(),
-                nn.Dropout1d(DROPPED),
                 nn.Conv1d(WIDTH, WIDTH, 1),
             )
             for dilation in DILATIONS[1:]

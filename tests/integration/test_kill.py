@@ -58,6 +58,7 @@ def _finish(folder: Folder) -> None:
         up.wait_ready()
         if not _is_done(folder):
             up.wait_done(JOB)
+        assert until(lambda: not _unfinished(folder), 30), _unfinished(folder)
 
 
 def _is_done(folder: Folder) -> bool:
@@ -76,9 +77,14 @@ def _check(folder: Folder, undisturbed: dict[str, list[str]]) -> None:
     assert len(list(folder.root.glob("koubo-work/default/runs/*/plan.json"))) == 1
     assert not list(folder.root.glob("koubo-work/default/runs/*/failed.json"))
     assert not list(folder.root.glob("koubo-work/default/dead/**/*.json"))
+    assert not _unfinished(folder)
+
+
+def _unfinished(folder: Folder) -> list[Path]:
+    """Files in the making; a run's last ones go shortly after it is done."""
     own = folder.root / ".koubo"
     files = [path for path in (own / "scratch").rglob("*") if path.is_file()]
-    assert not [*files, *own.glob("inputs/held-*")]
+    return [*files, *own.glob("inputs/held-*")]
 
 
 def _kill_at(folder: Folder, delay: float, *, at_work: bool) -> None:
@@ -142,6 +148,7 @@ def test_leftovers_of_killed_writers_are_swept(
         path.write_bytes(b"half")
     with Up(folder) as up:
         up.wait_done(JOB)
+        assert until(lambda: not _unfinished(folder), 30), _unfinished(folder)
     assert [name for name in left if (folder.root / name).exists()] == []
     _check(folder, undisturbed)
 

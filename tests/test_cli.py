@@ -57,10 +57,13 @@ def test_several_faces_need_a_folder(tmp_path: Path) -> None:
 
 
 def test_status_of_nothing(tmp_path: Path) -> None:
-    """A folder in which nothing happened yet has no runs, and that is no error."""
-    done = koubo("status", "--data", tmp_path / "data")
+    """A folder in which nothing happened yet has no runs; one that isn't there is a mistake."""
+    done = koubo("status", "--data", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert koubo("status", "--json", "--data", tmp_path / "data").stdout == ""
+    assert koubo("status", "--json", "--data", tmp_path).stdout == ""
+    missing = tmp_path / "data"
+    assert koubo("status", "--data", missing).returncode == 2
+    assert not missing.exists()
 
 
 def test_status_for_programs(tmp_path: Path) -> None:

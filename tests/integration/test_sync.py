@@ -93,20 +93,13 @@ def test_truth_is_shown(
     check("truth-driven", match(seen["told"], truth[:, 0]), 0.95, record_property)
 
 
-def test_network_is_in_sync(seen: dict[str, NDArray[np.float64]], record_property: Report) -> None:
-    """By ear, on a synthetic voice held out from training: r at least .85, no lag."""
-    words = truth_of(FIXTURES / "voice_zh.flac")[:, 0]
-    check("network-driven, f3", match(seen["mandarin"], words), 0.85, record_property)
-
-
-def test_network_is_in_sync_with_a_recorded_voice(
+def test_network_is_in_sync(
     seen: dict[str, NDArray[np.float64]], truth: NDArray[np.float32], record_property: Report
 ) -> None:
-    """By ear, on a held-out voice built from recordings, which is harder: r at least .8, no lag.
-
-    The truth is a model of a mouth, timed by the phones; what it lacks of a real one lowers r too.
-    """
-    check("network-driven, slt", match(seen["heard"], truth[:, 0]), 0.8, record_property)
+    """By ear, on two voices held out from training, one built from recordings: r at least .85."""
+    check("network-driven, slt", match(seen["heard"], truth[:, 0]), 0.85, record_property)
+    words = truth_of(FIXTURES / "voice_zh.flac")[:, 0]
+    check("network-driven, f3", match(seen["mandarin"], words), 0.85, record_property)
 
 
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.0])

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Workers and libraries share the cores; each library taking all of them only makes them wait.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all lint bench model clean
+.PHONY: demo test test-all lint bench minio compose model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/koubo setup
@@ -14,10 +14,12 @@ demo: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp lint
 	$(BIN)/koubo setup
+	PYTHON=$(BIN)/python infra/minio/install
 	$(BIN)/python -m pytest -m "not slow"
 
 test-all: $(VENV)/dev.stamp lint
 	$(BIN)/koubo setup
+	PYTHON=$(BIN)/python infra/minio/install
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.stamp
@@ -27,7 +29,17 @@ lint: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/koubo setup
+	PYTHON=$(BIN)/python infra/minio/install
 	$(BIN)/python -m bench
+
+# MinIO on loopback, wired to functions on ports 8001 to 8003; `koubo wire` makes its buckets.
+minio: $(VENV)/dev.stamp
+	PYTHON=$(BIN)/python infra/minio/serve
+
+# Everything in containers, each function in its own.
+compose:
+	infra/secrets/make
+	docker compose --file infra/compose.yaml up --build
 
 # Makes the default model from nothing; needs espeak-ng and flite, see training/README.md.
 model:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from bench.event_latency import measure as event_latencies
 from bench.measure import Usage, run
 from demo.sample_face import clip
 from functions.process import ffmpeg_path
@@ -59,6 +60,7 @@ def main() -> int:
         "peak_rss_mb_1min": round(minute.usage.peak_worker_mb, 1),
         "peak_rss_mb_10min": round(ten_minutes.usage.peak_worker_mb, 1),
         "stage_share": {name: round(cpu / total, 3) for name, cpu in first.stages.items()},
+        **event_latencies(),
     }
     print(json.dumps(results, indent=1))
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -9,12 +9,16 @@ import io
 import zlib
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from functions.picture import Colour, Picture
+from functions.colour import Colour
+
+if TYPE_CHECKING:
+    # OpenCV comes with it, which those who only read plans do without.
+    from functions.picture import Picture
 
 ANALYSIS_VERSION = 1
 """Part of every digest: raise it when the analysis would come out differently."""
@@ -195,7 +199,7 @@ class FrameMap:
         return FrameMap(**load_arrays(data))
 
 
-def checksum(picture: Picture) -> int:
+def checksum(picture: "Picture") -> int:
     """CRC-32 of every eighth row of luma: tells frames apart at a tenth of a whole CRC's cost."""
     return zlib.crc32(picture.y[::8].tobytes())
 

@@ -6,19 +6,17 @@ same wherever it came in.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from functions import documents, runs
+from functions import cancel, documents, runs
 from functions.analysis import Upload
-from functions.errors import Code, KouboError, RejectedInput
+from functions.errors import CancelledRun, Code, KouboError, RejectedInput
 from functions.events import ObjectCreated
 from functions.layout import (
-    Group,
-    InputFile,
     RunKeys,
     dead_letter,
     error_key,
@@ -30,7 +28,7 @@ from functions.logs import bound, logger
 from functions.progress import Progress
 from functions.runs import Attempt, Failure
 from functions.settings import BucketSettings
-from functions.storage import Entry, InputCache, Store
+from functions.storage import InputCache, Store
 
 log = logger()
 
@@ -114,7 +112,11 @@ class Delivery:
 
     def _handle(self, event: ObjectCreated, before: tuple[Attempt, ...]) -> None:
         try:
-            self.handle(event)
+            with cancel.watching(self.store, self.buckets, event):
+                self.handle(event)
+        except CancelledRun:
+            log.info("chain.cancelled", key=event.key)
+            cancel.settle(self.store, self.buckets, event)
         except RejectedInput as refusal:
             log.warning("chain.refused", code=refusal.code.public, what=refusal.what)
             refuse(self.store, self.buckets, event, refusal, before)
@@ -179,6 +181,7 @@ def _mark_given_up(store: Store, buckets: BucketSettings, event: ObjectCreated) 
         entry = store.head(buckets.input, event.key)
         upload = Upload(file.file, "refused", "", Code.GAVE_UP.public)
         store.put_new(buckets.work, file.upload(entry.etag, entry.size), documents.dump(upload))
+        store.put_new(buckets.work, file.handled(entry.etag, entry.size), b"")
 
 
 @dataclass(frozen=True)
@@ -188,58 +191,6 @@ class DeadLetter:
     event: ObjectCreated
     function: FunctionName
     attempts: tuple[Attempt, ...]
-
-
-def due(store: Store, buckets: BucketSettings) -> list[ObjectCreated]:
-    """What should have been done by now and isn't: the events that reconcile fires again."""
-    found = _unseen(store, buckets)
-    for tenant in store.folders(buckets.work, ""):
-        for run in store.folders(buckets.work, f"{tenant}/runs"):
-            found += _due_in_run(store, buckets.work, RunKeys(tenant, run))
-    return found
-
-
-def groups(store: Store, buckets: BucketSettings) -> list[ObjectCreated]:
-    """One file of each group: fired again, it makes plans that were missed, and nothing else."""
-    found: dict[Group, ObjectCreated] = {}
-    for file, entry in _inputs(store, buckets):
-        found.setdefault(file.group, ObjectCreated(buckets.input, file.key, entry.size, entry.etag))
-    return list(found.values())
-
-
-def _unseen(store: Store, buckets: BucketSettings) -> list[ObjectCreated]:
-    return [
-        ObjectCreated(buckets.input, file.key, entry.size, entry.etag)
-        for file, entry in _inputs(store, buckets)
-        if not file.is_options
-        and not store.exists(buckets.work, file.upload(entry.etag, entry.size))
-    ]
-
-
-def _inputs(store: Store, buckets: BucketSettings) -> Iterator[tuple[InputFile, Entry]]:
-    for entry in store.entries(buckets.input, ""):
-        if not is_unfinished(entry.key):
-            with suppress(RejectedInput):  # refused when it came; it can't be due
-                yield parse_input(entry.key), entry
-
-
-def _due_in_run(store: Store, work: str, keys: RunKeys) -> list[ObjectCreated]:
-    state = runs.read_state(store, work, keys)
-    if state.ended:
-        return []
-    plan = runs.find_plan(store, work, keys)
-    if plan is None:
-        return []
-    plan = runs.start(store, work, plan)
-    names = {entry.key for entry in store.entries(work, keys.prefix)}
-    found = []
-    for index in range(plan.segments):
-        if keys.part(index) in names:
-            continue
-        ready = keys.patches(index) if keys.patches(index) in names else keys.segment(index)
-        found.append(ObjectCreated(work, ready))
-    # With every part there, any of them fires the assembly.
-    return found or [ObjectCreated(work, keys.part(0))]
 
 
 def _names(event: ObjectCreated, buckets: BucketSettings) -> dict[str, object]:

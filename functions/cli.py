@@ -5,6 +5,7 @@ import uuid
 from collections import deque
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -12,15 +13,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from functions import chain, doctor, listing, oneshot
+from functions import doctor, listing, oneshot, operate
 from functions.board import Board, keys_of
 from functions.errors import KouboError, NotSetUpError, RejectedInput
 from functions.local import DataFolder, Idle, Local, LocalSettings, Queued, lock
 from functions.logs import set_up
 from functions.options import Options, parse_options
 from functions.pool import Outcome
+from functions.reconcile import due
 from functions.runs import find_plan
-from functions.settings import BucketSettings, CacheSettings, LogSettings
+from functions.settings import BucketSettings, CacheSettings, LogSettings, StoreSettings
 
 EXIT_REFUSED = 3
 """An input was refused; the message says why."""
@@ -36,6 +38,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="A voice and a face in, a lip-synced talking-head video out.",
 )
+
+operate.add_to(app)
 
 DataOption = Annotated[
     Path,
@@ -56,19 +60,54 @@ WorkersOption = Annotated[
 ]
 
 
+class StoreKind(StrEnum):
+    """Where `koubo up` finds the buckets."""
+
+    FOLDER = "folder"
+    S3 = "s3"
+
+
+StoreOption = Annotated[
+    StoreKind,
+    typer.Option(
+        envvar="KOUBO_STORE_KIND",
+        help="A folder to watch, or MinIO to listen to, at KOUBO_STORE_ENDPOINT.",
+    ),
+]
+HttpOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="KOUBO_LOCAL_HTTP",
+        help="Where runs over HTTP are served: host:port, or off. Port 0 takes a free one.",
+        show_default="127.0.0.1:8008",
+    ),
+]
+
+
 @app.command()
-def up(data: DataOption = Path("koubo-data"), workers: WorkersOption = 0) -> None:
-    """Watch a folder and make a video of every voice and face that is dropped into it."""
-    folder = DataFolder(data.absolute())
+def up(
+    data: DataOption = Path("koubo-data"),
+    workers: WorkersOption = 0,
+    http: HttpOption = None,
+    store: StoreOption = StoreKind.FOLDER,
+) -> None:
+    """Watch a folder, or MinIO, and make a video of every voice and face that is dropped there."""
+    from functions.gateway.beside import beside  # noqa: PLC0415 -- other commands start faster
+
+    folder = DataFolder(data.absolute(), StoreSettings(kind="s3") if store == "s3" else None)
     buckets = BucketSettings()
     logs = LogSettings(file=folder.own / "koubo.log") if sys.stderr.isatty() else LogSettings()
     set_up(logs)
     console = Console()
     settings = LocalSettings(workers=workers)
-    with Local(folder, settings, logs) as local, Board(console) as board:
-        drop = folder.root / buckets.input / oneshot.TENANT / "<job>"
-        board.line(f"Drop a voice and a face into {drop}/")
-        board.line(f"Videos appear in {folder.root / buckets.output}/")
+    with ExitStack() as stack:
+        local = stack.enter_context(Local(folder, settings, logs))
+        served = stack.enter_context(beside(local.store, local.store, http))
+        board = stack.enter_context(Board(console))
+        board.line(served)
+        drop = f"{folder.place}{buckets.input}/{oneshot.TENANT}/<job>/"
+        board.line(f"Drop a voice and a face into {drop}")
+        board.line(f"Videos appear in {folder.place}{buckets.output}/")
         known: set[str] = set()
         # Each of a run's parts fires the assembly, so its end is seen more than once.
         said: deque[str] = deque(maxlen=1000)
@@ -80,7 +119,7 @@ def up(data: DataOption = Path("koubo-data"), workers: WorkersOption = 0) -> Non
                     board.plan(find_plan(local.store, buckets.work, keys))
             board.take(news)
             if isinstance(news, Outcome):
-                for line in listing.ends(local.store, buckets, news, folder.root):
+                for line in listing.ends(local.store, buckets, news, folder.place):
                     if line not in said:
                         board.line(line)
                         said.append(line)
@@ -143,7 +182,8 @@ def status(
     limit: Annotated[int, typer.Option(help="The newest runs of each tenant.")] = 50,
 ) -> None:
     """Show runs and what waits for a partner."""
-    store, buckets = DataFolder(data.absolute()).store(), BucketSettings()
+    settings, buckets = StoreSettings(), BucketSettings()
+    store = settings.open() if settings.kind == "s3" else DataFolder(data.absolute()).store()
     rows = listing.runs(store, buckets, limit)
     waiting = listing.unpaired(store, buckets)
     if as_json:
@@ -158,7 +198,7 @@ def reconcile(data: ExistingDataOption = Path("koubo-data"), workers: WorkersOpt
     """Find what is due and not done, and have it done."""
     folder = DataFolder(data.absolute())
     store, buckets = folder.store(), BucketSettings()
-    events = chain.due(store, buckets)
+    events = due(store, buckets)
     for event in events:
         print(f"{event.bucket}/{event.key}")  # noqa: T201 -- standard output is this command's product
     try:
@@ -171,11 +211,11 @@ def reconcile(data: ExistingDataOption = Path("koubo-data"), workers: WorkersOpt
     logs = LogSettings()
     set_up(logs)
     with Local(folder, LocalSettings(workers=workers), logs) as local, Board(Console()) as board:
-        for event in (*events, *chain.groups(store, buckets)):
+        for event in events:
             local.put(event)
         for news in local.work():
             board.take(news)
-            if isinstance(news, Idle) and not chain.due(store, buckets):
+            if isinstance(news, Idle) and not due(store, buckets):
                 return
 
 

@@ -86,5 +86,9 @@ class RetryableError(KouboError):
     """Storage, a device or a deadline failed; the event is to come again."""
 
 
+class CancelledRun(KouboError):  # noqa: N818 -- what happened, and nothing is wrong with it
+    """Somebody cancelled the run, or removed it, while its work was going on."""
+
+
 class NotSetUpError(KouboError):
     """This machine lacks a model or a program; the message says which command brings it."""

@@ -24,6 +24,7 @@ _KINDS: dict[str, Literal["segment", "patches", "part"]] = {
     PATCHES_SUFFIX: "patches",
     PART_SUFFIX: "part",
 }
+_REQUEST = re.compile(r"r[0-9a-f]{20}")
 # Names that start so are still being written: by editors, browsers, copy tools and the store.
 _UNFINISHED = re.compile(
     r"[.~].*|.*(\.part|\.tmp|\.crdownload|\.partial|\.swp|~|#\d+)", re.DOTALL | re.IGNORECASE
@@ -44,6 +45,16 @@ class Group:
     def uploads(self) -> str:
         """The prefix of the records of what was uploaded to this group."""
         return f"{self.tenant}/uploads/{'loose' if self.loose else 'job'}/{self.name}/"
+
+    @property
+    def planned(self) -> str:
+        """The prefix of the empty objects that tell which run was planned for which files."""
+        return f"{self.tenant}/planned/{'loose' if self.loose else 'job'}/{self.name}/"
+
+    def planned_pair(self, voice: str, face: str) -> str:
+        """The prefix of the names of the runs planned for these two keys of the input bucket."""
+        pair = hashlib.sha256(f"{voice}\n{face}".encode()).hexdigest()[:20]
+        return f"{self.planned}{pair}/"
 
     def output(self, stem: str, suffix: str) -> str:
         """The key of an output: `suffix` is `.mp4`, `.jpg`, `.json` or `.error.json`."""
@@ -88,8 +99,15 @@ class InputFile:
 
     def upload(self, etag: str | None, size: int) -> str:
         """The key of the record of this very upload, told by its ETag and size."""
+        return f"{self._seen(etag, size)}.json"
+
+    def handled(self, etag: str | None, size: int) -> str:
+        """The key of an empty object: this upload was handled to its end, its runs planned."""
+        return f"{self._seen(etag, size)}.done"
+
+    def _seen(self, etag: str | None, size: int) -> str:
         seen = hashlib.sha256(f"{etag}|{size}".encode()).hexdigest()[:16]
-        return f"{self.group.uploads}{self.file}/{seen}.json"
+        return f"{self.group.uploads}{self.file}/{seen}"
 
 
 @dataclass(frozen=True)
@@ -236,6 +254,11 @@ class RunKeys:
         """Written last: the output lies where the plan says."""
         return f"{self.prefix}done.json"
 
+    @property
+    def active(self) -> str:
+        """An empty object that is there as long as the run has not ended."""
+        return f"{active_prefix(self.tenant)}{self.run}"
+
     def segment(self, index: int) -> str:
         """Fires infer."""
         return f"{self.prefix}{index:04d}{SEGMENT_SUFFIX}"
@@ -254,7 +277,66 @@ class RunKeys:
 
     def recent(self, made_at: float) -> str:
         """An empty object whose name sorts the newest run first."""
-        return f"{recent_prefix(self.tenant)}{10**13 - 1 - int(made_at * 1000):013d}-{self.run}"
+        return f"{recent_prefix(self.tenant)}{_newest_first(made_at)}-{self.run}"
+
+
+@dataclass(frozen=True)
+class RequestKeys:
+    """Where a request made over HTTP lies; its files are the job folder of the same name."""
+
+    tenant: str
+    request: str
+
+    @property
+    def document(self) -> str:
+        """Who asked for what, in the work bucket."""
+        return f"{self.tenant}/requests/{self.request}.json"
+
+    @property
+    def marks(self) -> str:
+        """The prefix of the marks of its files that were cancelled."""
+        return f"{self.tenant}/requests/{self.request}/"
+
+    def cancelled(self, file: str) -> str:
+        """That nothing more is to be done with a file of the request, in the work bucket."""
+        return f"{self.marks}{file}.cancelled.json"
+
+    def recent(self, made_at: float) -> str:
+        """An empty object, in the work bucket, whose name sorts the newest request first."""
+        return f"{requested_prefix(self.tenant)}{_newest_first(made_at)}-{self.request}"
+
+    def input(self, file: str) -> InputFile:
+        """A file of the request's job."""
+        return InputFile(self.tenant, self.request, file)
+
+
+def is_request(job: str | None) -> bool:
+    """Whether a job's name is that of a request made over HTTP."""
+    return job is not None and _REQUEST.fullmatch(job) is not None
+
+
+def requested_prefix(tenant: str) -> str:
+    """The prefix under which a tenant's requests are listed, newest first."""
+    return f"{tenant}/requested/"
+
+
+def upload_prefix(tenant: str, upload: str) -> str:
+    """The prefix, in the input bucket, of a file that was uploaded for a later request."""
+    return f"{tenant}/{upload}/"
+
+
+def upload_key(tenant: str, upload: str, file: str) -> str:
+    """The key of an uploaded file; its hidden name keeps the chain from looking at it."""
+    return f"{upload_prefix(tenant, upload)}.{file}"
+
+
+def uploaded_name(key: str) -> str:
+    """The name that an uploaded file had."""
+    return key.rpartition("/")[2].removeprefix(".")
+
+
+def _newest_first(at: float) -> str:
+    return f"{10**13 - 1 - int(at * 1000):013d}"
 
 
 def runs_prefix(tenant: str) -> str:
@@ -267,6 +349,16 @@ def recent_prefix(tenant: str) -> str:
     return f"{tenant}/recent/"
 
 
+def active_prefix(tenant: str) -> str:
+    """The prefix of the index of a tenant's runs that have not ended."""
+    return f"{tenant}/active/"
+
+
+def run_of_active(key: str) -> str:
+    """The run that a key under `active_prefix` names."""
+    return key.rpartition("/")[2]
+
+
 def run_of_recent(key: str) -> str:
     """The run that a key under `recent_prefix` names."""
     return key.rpartition("-")[2]
@@ -274,7 +366,12 @@ def run_of_recent(key: str) -> str:
 
 def dead_letter(tenant: str, function: str, identity: str) -> str:
     """The key of an event that was given up on."""
-    return f"{tenant}/dead/{function}/{identity}.json"
+    return f"{dead_prefix(tenant)}{function}/{identity}.json"
+
+
+def dead_prefix(tenant: str) -> str:
+    """The prefix of a tenant's events that were given up on."""
+    return f"{tenant}/dead/"
 
 
 def output_stem(voice: InputFile, face: InputFile, siblings: list[InputFile]) -> str:

@@ -4,7 +4,6 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 
 from rich.console import Group as Rows
 from rich.markup import escape
@@ -126,16 +125,17 @@ def table(rows: list[RunLine], waiting: list[WaitingLine], now: datetime) -> Row
     return Rows(shown, missing) if waiting else Rows(shown)
 
 
-def ends(store: Store, buckets: BucketSettings, outcome: Outcome, root: Path) -> list[str]:
+def ends(store: Store, buckets: BucketSettings, outcome: Outcome, place: str) -> list[str]:
     """What there is to say when a job ended: a finished or failed run, or a refused file."""
     keys, event = keys_of(outcome.job), outcome.job.event
     if keys is None:
-        error = root / buckets.output / error_key(event.key)
-        return [f"refused: {event.key}, see {error}"] if error.exists() else []
+        error = error_key(event.key)
+        refused = store.exists(buckets.output, error)
+        return [f"refused: {event.key}, see {place}{buckets.output}/{error}"] if refused else []
     # Only a part completes a run; failing, it can anywhere.
     if event.key.endswith(PART_SUFFIX) and store.exists(buckets.work, keys.done):
         done = documents.load(Done, store.get(buckets.work, keys.done))
-        return [f"done: {root / buckets.output / done.video}"]
+        return [f"done: {place}{buckets.output}/{done.video}"]
     if store.exists(buckets.work, keys.failed):
         failure = documents.load(Failure, store.get(buckets.work, keys.failed))
         return [f"failed: {failure.run}: {failure.what} {failure.fix}"]

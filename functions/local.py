@@ -2,14 +2,12 @@
 
 One process watches, keeps the queue and gives events to workers, one per core. What is further
 along goes first, so that what lies between stages stays small. The queue has a size: what does not
-fit is left to `chain.due`, which finds it in the store.
+fit is left to `reconcile.due`, which finds it in the store.
 """
 
 import fcntl
 import os
-import queue
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,19 +15,21 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-import watchfiles
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from functions import chain
+from functions.cancel import stopping
 from functions.chain import Delivery, FunctionName, Surroundings
 from functions.errors import KouboError
-from functions.events import ObjectCreated, from_folder
+from functions.events import ObjectCreated
 from functions.layout import PART_SUFFIX
 from functions.logs import logger, set_up
 from functions.pool import Advance, Job, Outcome, WorkerPool
 from functions.progress import Progress
-from functions.settings import BucketSettings, CacheSettings, LogSettings
+from functions.reconcile import due
+from functions.settings import BucketSettings, CacheSettings, LogSettings, StoreSettings
 from functions.storage import InputCache, Store
+from functions.watch import Arrivals, FolderWatch
 
 log = logger()
 
@@ -86,9 +86,11 @@ class DataFolder:
 
     Args:
         root: absolute.
+        remote: where the buckets are instead, on MinIO; the corner stays here.
     """
 
     root: Path
+    remote: StoreSettings | None = None
 
     @property
     def own(self) -> Path:
@@ -128,8 +130,21 @@ class DataFolder:
         return self.own / "inputs"
 
     def store(self) -> Store:
-        """The store that the folder is."""
-        return Store.folder(self.root)
+        """The store that the folder is, or that it stands for."""
+        return Store.folder(self.root) if self.remote is None else self.remote.open()
+
+    def arrivals(self, buckets: BucketSettings, settle_seconds: float) -> Arrivals:
+        """What brings events: a watch on the folder, or MinIO's own word."""
+        if self.remote is None:
+            return FolderWatch(self.root, buckets, settle_seconds)
+        from functions.listen import Listener  # noqa: PLC0415 -- needs the extra `s3`
+
+        return Listener.connect(self.remote, buckets)
+
+    @property
+    def place(self) -> str:
+        """Where the buckets are, for people."""
+        return f"{self.root}{os.sep}" if self.remote is None else f"{self.remote.endpoint}/"
 
     def cache(self) -> InputCache:
         """Copies of inputs that nobody can change under our hands."""
@@ -148,7 +163,9 @@ def build_functions(
     store, buckets = data.store(), BucketSettings()
     scratch = data.scratch_of(os.getpid())
     scratch.mkdir(parents=True, exist_ok=True)
-    around = Surroundings(store, buckets, data.cache(), CacheSettings().models, scratch, progress)
+    around = Surroundings(
+        store, buckets, data.cache(), CacheSettings().models, scratch, stopping(progress)
+    )
     handles = {
         "ingest": build_ingest(around),
         "infer": build_infer(around),
@@ -180,12 +197,9 @@ class Local:
         self._pool = WorkerPool(
             settings.processes, functions, settings.silence_seconds, data.sweep_after
         )
-        self._watch = _Watch(
-            [data.root / bucket for bucket in (self._buckets.input, self._buckets.work)]
-        )
+        self._arrivals = data.arrivals(self._buckets, settings.settle_seconds)
         self._queue: dict[tuple[str, str], Job] = {}
         self._later: list[tuple[float, Job]] = []
-        self._arriving: dict[Path, tuple[tuple[int, int], float]] = {}
         self._overflowed = False
         self._reconciled = -float("inf")
 
@@ -198,7 +212,7 @@ class Local:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._watch.close()
+        self._arrivals.close()
         self._pool.close()
         self._lock.release()
 
@@ -229,16 +243,16 @@ class Local:
                 yield Idle(empty=self._is_empty())
 
     def _is_empty(self) -> bool:
-        waiting = self._queue or self._later or self._arriving or self._overflowed
-        return not waiting and not self._pool.jobs and self._watch.is_quiet
+        waiting = self._queue or self._later or self._overflowed
+        return not waiting and not self._pool.jobs and self._arrivals.is_quiet
 
     def _listen(self) -> Iterator[News]:
         now = time.monotonic()
-        events = [event for path in self._watch.changes() for event in self._notice(path, now)]
-        events += self._settled(now)
+        events = self._arrivals.events(now)
         if self._is_reconcile_due(now):
             self._overflowed, self._reconciled = False, now
-            events += self._missed()
+            for event in due(self.store, self._buckets):
+                events += self._arrivals.found(event, now)
         for event in events:
             job = self.put(event)
             if job is not None:
@@ -249,43 +263,9 @@ class Local:
                 self._queue.setdefault((job.event.bucket, job.event.key), job)
 
     def _is_reconcile_due(self, now: float) -> bool:
-        if self._overflowed and not self._queue:
+        if self._arrivals.may_have_lost() or (self._overflowed and not self._queue):
             return True
         return now - self._reconciled >= self._settings.reconcile_seconds
-
-    def _missed(self) -> list[ObjectCreated]:
-        events = []
-        due = chain.due(self.store, self._buckets) + chain.groups(self.store, self._buckets)
-        for event in due:
-            path = self._data.root / event.bucket / event.key
-            if event.bucket == self._buckets.input:
-                # It may be half copied, as much as one that was just noticed.
-                self._notice(path, time.monotonic())
-            else:
-                events.append(event)
-        return events
-
-    def _notice(self, path: Path, now: float) -> list[ObjectCreated]:
-        event = from_folder(self._data.root, path)
-        if event is None:
-            return []
-        if event.bucket != self._buckets.input:
-            return [event]
-        self._arriving[path] = (_shape(path), now)
-        return []
-
-    def _settled(self, now: float) -> list[ObjectCreated]:
-        events = []
-        for path, (shape, since) in list(self._arriving.items()):
-            current = _shape(path)
-            if current != shape:
-                self._arriving[path] = (current, now)
-            elif now - since >= self._settings.settle_seconds:
-                del self._arriving[path]
-                event = from_folder(self._data.root, path)
-                if event is not None:
-                    events.append(event)
-        return events
 
     def _dispatch(self) -> None:
         busy = {_lane(job.event) for job in self._pool.jobs}
@@ -349,62 +329,3 @@ def lock(data: DataFolder) -> _Lock:
         os.close(file)
         raise KouboError(f"another koubo works in {data.root}") from error
     return _Lock(file)
-
-
-def _shape(path: Path) -> tuple[int, int]:
-    """Size and time of change: what a growing file changes; of one that is gone, (-1, -1)."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return (-1, -1)
-    return (stat.st_size, stat.st_mtime_ns)
-
-
-class _Watch:
-    """Changes below some folders, gathered by a thread; bounded, since sets of paths collapse."""
-
-    def __init__(self, folders: list[Path]) -> None:
-        for folder in folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        self._stop = threading.Event()
-        self._changes: queue.SimpleQueue[set[tuple[watchfiles.Change, str]]] = queue.SimpleQueue()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._gather, args=(folders,), daemon=True)
-        self._thread.start()
-        self._ready.wait(10)
-
-    def _gather(self, folders: list[Path]) -> None:
-        watcher = watchfiles.watch(
-            *folders,
-            watch_filter=None,
-            debounce=200,
-            step=20,
-            rust_timeout=100,
-            yield_on_timeout=True,
-            stop_event=self._stop,
-            raise_interrupt=False,
-        )
-        for changes in watcher:
-            self._ready.set()
-            if changes:
-                self._changes.put(changes)
-
-    @property
-    def is_quiet(self) -> bool:
-        return self._changes.empty()
-
-    def changes(self) -> set[Path]:
-        paths: set[Path] = set()
-        while not self._changes.empty():
-            for change, path in self._changes.get():
-                if change != watchfiles.Change.deleted:
-                    paths.add(Path(path))
-                if change == watchfiles.Change.added:
-                    # What is in a new folder may have come before the folder was watched.
-                    for folder, _, files in os.walk(path):
-                        paths.update(Path(folder, file) for file in files)
-        return paths
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(10)

@@ -4,10 +4,21 @@ from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter(
     "koubo_events_total",
-    "Events by what became of them: accepted, ignored, full, settled, failed.",
+    "Events by what became of them: accepted, repeated, reconciled, ignored, misplaced, full, "
+    "settled, failed.",
     ["function", "outcome"],
 )
+REFUSED = Counter(
+    "koubo_requests_refused_total",
+    "Requests to the event door that were refused, by the status that they got.",
+    ["function", "status"],
+)
 WAITING = Gauge("koubo_events_waiting", "Events that wait in memory.", ["function"])
+REQUESTS = Counter(
+    "koubo_http_requests_total",
+    "Requests to the gateway by route and status.",
+    ["method", "route", "status"],
+)
 HANDLING = Histogram(
     "koubo_handle_seconds",
     "Wall time of one attempt at an event.",

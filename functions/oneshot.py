@@ -12,7 +12,7 @@ from functions.ingest.pairing import looked_at, pair
 from functions.ingest.settings import IngestSettings
 from functions.layout import OPTIONS_FILE, InputFile, RunKeys, is_unfinished
 from functions.local import Local, Queued
-from functions.options import Options
+from functions.options import Options, write_options
 from functions.pool import Outcome
 from functions.runs import Done, Failure
 from functions.settings import BucketSettings
@@ -51,7 +51,7 @@ def run(local: Local, request: Request, board: Board) -> list[Result]:
     buckets = BucketSettings()
     inputs = _inputs(request)
     options = InputFile(TENANT, request.job, OPTIONS_FILE)
-    local.store.put(buckets.input, options.key, _toml(request.options))
+    local.store.put(buckets.input, options.key, write_options(request.options))
     for path, file in inputs.items():
         local.store.put(buckets.input, file.key, path)
         local.put(ObjectCreated(buckets.input, file.key))
@@ -160,12 +160,3 @@ def fetch(local: Local, result: Result, to: Path) -> list[Path]:
         shutil.move(part, target)
         copied.append(target)
     return copied
-
-
-def _toml(options: Options) -> bytes:
-    lines = []
-    for name in Options.__dataclass_fields__:
-        value = getattr(options, name)
-        text = str(value).lower() if isinstance(value, bool) else f'"{value}"'
-        lines.append(f"{name} = {text}\n")
-    return "".join(lines).encode()

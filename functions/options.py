@@ -1,6 +1,7 @@
 """What a job can ask for: `koubo.toml`, dropped before the media."""
 
 import difflib
+import json
 import tomllib
 from dataclasses import dataclass
 from typing import Literal
@@ -46,6 +47,17 @@ class Options:
     def label(self) -> Label:
         """The label's part of the options."""
         return Label(self.label_language, self.label_whole)
+
+
+def write_options(options: Options) -> bytes:
+    """The `koubo.toml` that `parse_options` reads back."""
+    lines = []
+    for name in _NAMES:
+        value = getattr(options, name)
+        # JSON's strings and truth values are TOML's too, but for pairs of surrogates and DEL.
+        text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        lines.append(f"{name} = {text}\n")
+    return "".join(lines).encode()
 
 
 _NAMES = list(Options.__dataclass_fields__)

@@ -7,11 +7,12 @@ only the crop becomes RGB; a patch becomes YUV before it goes back.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from functions.colour import Colour as Colour  # noqa: PLC0414 -- pictures and their colours go together
 
 Plane = NDArray[np.uint8]
 Planes = Sequence[NDArray[np.uint8]] | Sequence[NDArray[np.float32]] | NDArray[np.float32]
@@ -21,23 +22,6 @@ Affine = NDArray[np.float32]
 
 # Kr and Kb of ITU-R BT.601, BT.709 and BT.2020 (non-constant luminance).
 _LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
-
-
-@dataclass(frozen=True)
-class Colour:
-    """How YUV numbers become colours, and the tags that say so in the output.
-
-    Args:
-        matrix: which weights luma was made with.
-        full_range: luma spans 0..255, not 16..235.
-        primaries: the source's tag, as ffmpeg names it; passed on.
-        transfer: the source's tag, as ffmpeg names it; passed on.
-    """
-
-    matrix: Literal["bt601", "bt709", "bt2020"] = "bt709"
-    full_range: bool = False
-    primaries: str = "unknown"
-    transfer: str = "unknown"
 
 
 @dataclass(frozen=True, eq=False)

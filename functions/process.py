@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -141,7 +142,10 @@ class _Supervision:
         )
         deadline = threading.Timer(self._limits.seconds, self._expire)
         readers = [
-            threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True),
+            # `on_progress` is called from it, and has to know whose work this is.
+            threading.Thread(
+                target=copy_context().run, args=(self._listen, self._process.stdout), daemon=True
+            ),
             threading.Thread(target=self._drain, args=(self._process.stderr,), daemon=True),
         ]
         try:

@@ -137,6 +137,14 @@ class Done:
     finished_at: float
 
 
+@dataclass(frozen=True)
+class Cancelled:
+    """The content of `cancelled.json`."""
+
+    run: str
+    at: float
+
+
 Phase = Literal["waiting", "inferring", "encoding", "done", "failed", "cancelled"]
 
 
@@ -211,13 +219,21 @@ def start(store: Store, work: str, plan: Plan) -> Plan:
     """Writes a plan and its segment objects, each only where it is missing.
 
     Returns:
-        The plan that holds: an earlier one of the same run, if there is one.
+        The plan that holds: an earlier one of the same run, if there is one. A run that was
+        removed stays so, until its files are uploaded again, see `retry`.
     """
     keys = plan.keys
+    if _is_removed(store, work, keys):
+        return plan
+    state = read_state(store, work, keys)
+    if not state.ended:
+        # Before the plan: reconcile finds unfinished runs by this alone.
+        store.put_new(work, keys.active, b"")
+    store.put_new(work, f"{_planned_pair(plan)}{plan.run}", b"")
     if not store.put_new(work, keys.plan, documents.dump(plan)):
         plan = documents.load(Plan, store.get(work, keys.plan))
     store.put_new(work, keys.recent(plan.made_at), b"")
-    if read_state(store, work, keys).ended:
+    if state.ended:
         return plan
     for index in range(plan.segments):
         store.put_new(work, keys.segment(index), documents.dump(_segment(plan, index)))
@@ -227,8 +243,15 @@ def start(store: Store, work: str, plan: Plan) -> Plan:
 def retry(store: Store, work: str, plan: Plan) -> None:
     """Gives a run that ended another chance: finished parts stay, the rest is due again."""
     keys = plan.keys
-    for end in (keys.failed, keys.done):
+    if not read_state(store, work, keys).ended:
+        return
+    removed = _is_removed(store, work, keys)
+    for end in (keys.failed, keys.cancelled, keys.done):
         store.delete(work, end)
+    if removed:
+        start(store, work, plan)
+        return
+    store.put_new(work, keys.active, b"")
     parts = [index for index in range(plan.segments) if store.exists(work, keys.part(index))]
     # With every part there the assembly is what is due, which any part fires.
     due = [index for index in range(plan.segments) if index not in parts] or parts[-1:]
@@ -237,6 +260,19 @@ def retry(store: Store, work: str, plan: Plan) -> None:
         store.delete(work, keys.patches(index))
         # Written again, and not only where missing: a new object is what fires infer.
         store.put(work, keys.segment(index), documents.dump(_segment(plan, index)))
+
+
+def cancel(store: Store, work: str, keys: RunKeys, at: float) -> None:
+    """Has whoever works on the run stop soon, and nobody begin."""
+    store.put_new(work, keys.cancelled, documents.dump(Cancelled(keys.run, at)))
+
+
+def _is_removed(store: Store, work: str, keys: RunKeys) -> bool:
+    return store.exists(work, keys.cancelled) and not store.exists(work, keys.plan)
+
+
+def _planned_pair(plan: Plan) -> str:
+    return plan.group.planned_pair(plan.voice.key, plan.face.key)
 
 
 def _segment(plan: Plan, index: int) -> Segment:
@@ -255,9 +291,11 @@ def find_plan(store: Store, work: str, keys: RunKeys) -> Plan | None:
     That is so for the remains of a deleted run, and for one that another version planned.
     """
     try:
-        return load_plan(store, work, keys)
+        data = store.get(work, keys.plan)
     except FileNotFoundError:
         return None
+    try:
+        return documents.load(Plan, data)
     except RetryableError as error:
         log.warning("runs.unreadable_plan", run=keys.run, error=str(error))
         return None
@@ -265,7 +303,11 @@ def find_plan(store: Store, work: str, keys: RunKeys) -> Plan | None:
 
 def read_state(store: Store, work: str, keys: RunKeys) -> RunState:
     """Reads a run's state off one LIST."""
-    names = {entry.key for entry in store.entries(work, keys.prefix)}
+    return state_of(keys, {entry.key for entry in store.entries(work, keys.prefix)})
+
+
+def state_of(keys: RunKeys, names: set[str]) -> RunState:
+    """The state of a run of which these objects exist."""
     found: dict[str, set[int]] = {"segment": set(), "patches": set(), "part": set()}
     for name in names:
         item = parse_run_object(name)

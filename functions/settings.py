@@ -35,7 +35,16 @@ class StoreSettings(BaseSettings):
     endpoint: str | None = None
     region: str = "us-east-1"
     access_key: SecretStr | None = None
+    access_key_file: Path | None = None
     secret_key: SecretStr | None = None
+    secret_key_file: Path | None = None
+
+    @property
+    def keys(self) -> tuple[str, str] | None:
+        """The access key and the secret one, where both are given, in the settings or in files."""
+        access = _secret(self.access_key, self.access_key_file)
+        secret = _secret(self.secret_key, self.secret_key_file)
+        return (access, secret) if access and secret else None
 
     def open(self) -> Store:
         """The store that these settings describe; nothing is contacted yet."""
@@ -44,9 +53,8 @@ class StoreSettings(BaseSettings):
         config: dict[str, object] = {"region": self.region}
         if self.endpoint:
             config |= {"endpoint": self.endpoint, "virtual_hosted_style_request": False}
-        if self.access_key and self.secret_key:
-            config["access_key_id"] = self.access_key.get_secret_value()
-            config["secret_access_key"] = self.secret_key.get_secret_value()
+        if self.keys is not None:
+            config["access_key_id"], config["secret_access_key"] = self.keys
         plain = (self.endpoint or "").startswith("http://")
         return Store.s3(config, {"allow_http": plain, "timeout": "60s"})
 
@@ -95,10 +103,15 @@ class EventSettings(BaseSettings):
     """KOUBO_EVENTS_*: the HTTP door.
 
     Args:
-        token: that a sender must know; None lets everybody in.
+        token: that senders must know; None lets everybody in.
+        token_file: the same, from a file.
         queue: events that wait in memory.
-        workers: threads that handle them.
+        workers: threads that handle events.
         retry_seconds: before the second attempt at an event; doubles with each.
+        reconcile_seconds: between looks for events that were lost.
+        reconcile_requests: to the store, about, in one such look; the next one goes on from there.
+        stale_seconds: for which an object must have lain before its event counts as lost. Longer
+            than handling takes where several processes serve a function; 0 where one does.
     """
 
     model_config = SettingsConfigDict(
@@ -106,6 +119,21 @@ class EventSettings(BaseSettings):
     )
 
     token: SecretStr | None = None
+    token_file: Path | None = None
     queue: int = 100
     workers: int = 1
     retry_seconds: float = 1.0
+    reconcile_seconds: float = 60
+    reconcile_requests: int = 500
+    stale_seconds: float = 600
+
+    @property
+    def secret(self) -> str | None:
+        """The token, if there is one."""
+        return _secret(self.token, self.token_file)
+
+
+def _secret(value: SecretStr | None, file: Path | None) -> str | None:
+    if file is not None:
+        return file.read_text().strip()
+    return None if value is None else value.get_secret_value()

@@ -8,13 +8,13 @@ of big inputs by digest with a bound on its size.
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -23,6 +23,12 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 from functions.errors import RetryableError
 
 _STREAM_CHUNK = 4 << 20
+_SEND_CHUNK = 1 << 20
+# S3 takes 10,000 parts: these make objects of up to 156 GiB, and two are in memory at a time.
+_PART_BYTES = 16 << 20
+_PARTS_AT_ONCE = 2
+# The largest object that S3 copies in one request.
+_COPIED_WHOLE = 5 << 30
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,61 @@ class Store:
         """Removes an object; one that is not there is no error."""
         with _store_errors(key), suppress(FileNotFoundError):
             obstore.delete(self._bucket(bucket), key)
+
+    def copy(self, bucket: str, key: str, to: str) -> None:
+        """Copies an object within its bucket, on the store's side where that is possible."""
+        with _store_errors(key):
+            opened = self._bucket(bucket)
+            if self.root is not None:
+                # A link is all that a folder's own copy is: who writes into one writes into both.
+                obstore.put(opened, to, self.root / bucket / key)
+            elif obstore.head(opened, key)["size"] <= _COPIED_WHOLE:
+                obstore.copy(opened, key, to)
+            else:
+                writer = obstore.open_writer(opened, to, buffer_size=_PART_BYTES)
+                for piece in obstore.get(opened, key).stream(_STREAM_CHUNK):
+                    writer.write(piece)
+                # Closing is what makes the object, so a copy that breaks off makes none.
+                writer.close()
+
+    def move(self, bucket: str, key: str, to: str) -> None:
+        """Gives an object another name in its bucket."""
+        if self.root is None:
+            self.copy(bucket, key, to)
+            self.delete(bucket, key)
+            return
+        with _store_errors(key):
+            obstore.rename(self._bucket(bucket), key, to)
+
+    def link(
+        self, bucket: str, key: str, method: Literal["GET", "HEAD", "PUT"], seconds: int
+    ) -> str | None:
+        """A URL that lets anybody do this one thing for a while; None where the store has none."""
+        opened = self._bucket(bucket)
+        if not isinstance(opened, S3Store):
+            return None
+        with _store_errors(key):
+            return obstore.sign(opened, method, key, timedelta(seconds=seconds))
+
+    async def receive(self, bucket: str, key: str, pieces: AsyncIterator[bytes]) -> None:
+        """Writes an object of any size as it comes in; when that breaks off, nothing is written."""
+        with _store_errors(key):
+            await obstore.put_async(
+                self._bucket(bucket),
+                key,
+                pieces,
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+
+    async def send(self, bucket: str, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes [start, end) of an object, in pieces."""
+        with _store_errors(key):
+            found = await obstore.get_async(
+                self._bucket(bucket), key, options={"range": (start, end)}
+            )
+            async for piece in found.stream(_SEND_CHUNK):
+                yield bytes(piece)
 
     def download(self, bucket: str, key: str, to: Path) -> str:
         """Streams an object into a file and returns the SHA-256 of what came, in hex."""

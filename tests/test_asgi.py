@@ -108,11 +108,55 @@ def test_events_of_others_are_acknowledged(function: Function) -> None:
     assert not function.began.acquire(blocking=False)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"Records": 1}', b"\xff\xfe"])
-def test_garbage_is_a_bad_request(function: Function, content: bytes) -> None:
-    """What is no event is the sender's mistake, and said so."""
+@pytest.mark.parametrize(
+    ("bucket", "key", "why"),
+    [
+        ("somebody-elses", KEY, "none of ours"),
+        (BUCKETS.input, "t/news/too/deep.wav", "where no job is"),
+        (BUCKETS.input, "rootless.wav", "where no job is"),
+    ],
+)
+def test_misplaced_events_are_refused(
+    function: Function, bucket: str, key: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A foreign bucket and a key outside the layout get a clear answer, a log line and a count."""
     with function.client() as client:
-        assert client.post("/events", content=content).status_code == 400
+        before = metric(client, "misplaced")
+        answer = client.post("/events", json=body(key, bucket=bucket))
+        assert answer.status_code == 422
+        assert why in answer.json()["detail"]
+        assert metric(client, "misplaced") == before + 1
+        beside = body(KEY)
+        beside["Records"] += body(key, bucket=bucket)["Records"]
+        assert client.post("/events", json=beside).status_code == 202, "one of the two is ours"
+    assert "asgi.misplaced" in capsys.readouterr().err
+
+
+def test_a_connectors_body_is_the_object(function: Function) -> None:
+    """A CloudEvent that carries the whole object, however big, says in its headers which it is."""
+    headers = {
+        "ce-type": "dev.knative.connector.event.aws-s3",
+        "ce-source": f"aws.s3.bucket.{BUCKETS.input}",
+        "ce-subject": "t/news/a%20b.wav",
+    }
+    with function.client() as client:
+        answer = client.post("/events", content=iter([b" " * (1 << 20)] * 3), headers=headers)
+        assert answer.json() == {"events": 1}
+        until(lambda: function.store.exists(BUCKETS.output, KEY))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"Records": 1}', b"\xff\xfe"])
+def test_garbage_is_a_bad_request(
+    function: Function, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no event is the sender's mistake: said so, logged and counted."""
+    with function.client() as client:
+        answer = client.post("/events", content=content)
+        assert answer.status_code == 400
+        assert answer.json()["detail"].startswith("not an event: ")
+        text = client.get("/metrics").text
+    assert 'koubo_requests_refused_total{function="ingest",status="400"}' in text
+    assert "asgi.refused" in capsys.readouterr().err
 
 
 def test_endless_bodies_are_cut_off(function: Function) -> None:
@@ -143,15 +187,42 @@ def test_a_full_queue_asks_to_come_again(
     """When nothing more fits the sender is told when to try again, and then it fits."""
     monkeypatch.setenv("KOUBO_EVENTS_QUEUE", "1")
     function.gate.clear()
+    keys = [f"t/news/{number}.wav" for number in range(3)]
+    for key in keys:
+        function.store.put(BUCKETS.input, key, b"content")
     with function.client() as client:
-        assert client.post("/events", json=body(KEY)).status_code == 202
+        assert client.post("/events", json=body(keys[0])).status_code == 202
         assert function.began.acquire(timeout=20), "one is in work, the queue is empty again"
-        assert client.post("/events", json=body(KEY)).status_code == 202
-        answer = client.post("/events", json=body(KEY))
+        assert client.post("/events", json=body(keys[1])).status_code == 202
+        answer = client.post("/events", json=body(keys[2]))
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         function.gate.set()
-        until(lambda: client.post("/events", json=body(KEY)).status_code == 202)
+        until(lambda: client.post("/events", json=body(keys[2])).status_code == 202)
+
+
+def test_what_waits_already_is_not_taken_twice(function: Function) -> None:
+    """The same event ten times, while one is in work, is one more time of work."""
+    function.gate.clear()
+    with function.client() as client:
+        client.post("/events", json=body(KEY))
+        assert function.began.acquire(timeout=20)
+        for _ in range(10):
+            assert client.post("/events", json=body(KEY)).status_code == 202
+        function.gate.set()
+        assert function.began.acquire(timeout=20), "it may have changed since the first began"
+        until(lambda: metric(client, "repeated") >= 9)
+    assert not function.began.acquire(blocking=False)
+
+
+def test_lost_events_are_made_good(function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody told of is found at the start, and from time to time, and handled."""
+    monkeypatch.setenv("KOUBO_EVENTS_STALE_SECONDS", "0")
+    monkeypatch.setenv("KOUBO_EVENTS_RECONCILE_SECONDS", "0.1")
+    with function.client():
+        until(lambda: function.store.exists(BUCKETS.output, KEY))
+        function.store.put(BUCKETS.input, "t/news/later.wav", b"later")
+        until(lambda: function.store.exists(BUCKETS.output, "t/news/later.wav"))
 
 
 def test_a_failing_event_is_tried_again(function: Function) -> None:

@@ -5,12 +5,13 @@ import pytest
 
 from functions import documents, runs
 from functions.analysis import Footage, Voice
-from functions.chain import DeadLetter, Delivery, due, fired_by, give_up, groups
+from functions.chain import DeadLetter, Delivery, fired_by, give_up
 from functions.errors import Code, ErrorDocument, RejectedInput, RetryableError
 from functions.events import ObjectCreated
-from functions.layout import Group, InputFile, RunKeys, dead_letter, parse_input
+from functions.layout import Group, InputFile, dead_letter
 from functions.options import Options
 from functions.picture import Colour
+from functions.reconcile import due
 from functions.runs import Attempt, Failure, Model
 from functions.settings import BucketSettings
 from functions.storage import Store
@@ -198,54 +199,3 @@ def test_a_store_that_fails_is_no_crash(tmp_path: Path) -> None:
     assert failed is not None, "the answer could not be written: it comes again"
     lost = delivery(store, Handler(ZeroDivisionError()), attempts=2)
     assert lost.deliver(INPUT, (failed,)) is None
-
-
-def test_due_finds_what_was_missed(store: Store) -> None:
-    """An unseen upload, a segment without patches and patches without a part are due."""
-    store.put(BUCKETS.input, "t/news/new.wav", b"x")
-    for name in ("koubo.toml", ".hidden", "half.part"):
-        store.put(BUCKETS.input, f"t/news/{name}", b"")
-    runs.start(store, BUCKETS.work, PLAN)
-    store.put(BUCKETS.work, KEYS.patches(1), b"")
-    store.put(BUCKETS.work, KEYS.patches(2), b"")
-    store.put(BUCKETS.work, KEYS.part(2), b"")
-    assert {(event.bucket, event.key) for event in due(store, BUCKETS)} == {
-        (BUCKETS.input, "t/news/new.wav"),
-        (BUCKETS.work, KEYS.segment(0)),
-        (BUCKETS.work, KEYS.patches(1)),
-    }
-
-
-def test_due_finds_an_assembly_that_was_missed(store: Store) -> None:
-    """With all parts there and no output, one part is fired again; once done, nothing is."""
-    runs.start(store, BUCKETS.work, PLAN)
-    for index in range(3):
-        store.put(BUCKETS.work, KEYS.part(index), b"")
-    assert [event.key for event in due(store, BUCKETS)] == [KEYS.part(0)]
-    store.put(BUCKETS.work, KEYS.done, b"")
-    assert due(store, BUCKETS) == []
-
-
-def test_due_completes_a_start_that_was_killed(store: Store) -> None:
-    """A plan without its segments gets them, and they are due."""
-    store.put(BUCKETS.work, KEYS.plan, documents.dump(PLAN))
-    assert [event.key for event in due(store, BUCKETS)] == [KEYS.segment(n) for n in range(3)]
-    assert store.exists(BUCKETS.work, KEYS.segment(2))
-
-
-def test_due_passes_over_runs_without_a_plan(store: Store) -> None:
-    """What a deletion or another version left is due for nothing, and hides nothing else."""
-    store.put(BUCKETS.work, RunKeys("t", "gone").segment(0), b"")
-    store.put(BUCKETS.work, RunKeys("t", "older").plan, b'{"of": "another version"}')
-    store.put(BUCKETS.input, "u/a.wav", b"x")
-    assert [event.key for event in due(store, BUCKETS)] == ["u/a.wav"]
-
-
-def test_groups_names_each_once(store: Store) -> None:
-    """Of each job and each loose stem one file is named, so that missed plans can be made."""
-    keys = ["t/news/a.wav", "t/news/b.mp4", "t/x.wav", "t/x.mp4", "t/y.wav", "u/news/a.wav"]
-    for key in keys:
-        store.put(BUCKETS.input, key, b"x")
-    named = [parse_input(event.key).group for event in groups(store, BUCKETS)]
-    assert len(named) == 4
-    assert set(named) == {parse_input(key).group for key in keys}

@@ -9,9 +9,11 @@ from functions.layout import (
     FootageKeys,
     Group,
     InputFile,
+    RequestKeys,
     RunKeys,
     RunObject,
     VoiceKeys,
+    is_request,
     is_unfinished,
     output_stem,
     parse_input,
@@ -19,6 +21,9 @@ from functions.layout import (
     recent_prefix,
     run_of_recent,
     runs_prefix,
+    upload_key,
+    upload_prefix,
+    uploaded_name,
 )
 
 # Anything that a file system or an object store takes as one part of a path.
@@ -191,3 +196,45 @@ def test_long_names_stay_names(voice: str, face: str) -> None:
         files[0].upload("e", 1),
     ):
         assert all(len(part.encode()) <= 255 for part in key.split("/"))
+
+
+@given(st.floats(0, 4e9), st.floats(0, 4e9))
+def test_requests_sort_newest_first(one: float, other: float) -> None:
+    """Requests are listed by time, and each name tells its request."""
+    keys = RequestKeys("t", "r0123456789abcdef0123")
+    assert run_of_recent(keys.recent(one)) == keys.request
+    if int(one * 1000) < int(other * 1000):
+        assert keys.recent(other) < keys.recent(one)
+
+
+@pytest.mark.parametrize(
+    ("job", "request_"),
+    [
+        ("r0123456789abcdef0123", True),
+        ("r0123456789abcdef0123\n", False),
+        ("r0123456789ABCDEF0123", False),
+        ("report", False),
+        (None, False),
+    ],
+)
+def test_jobs_of_requests(job: str | None, request_: bool) -> None:
+    """A request's folder is told by its name."""
+    assert is_request(job) == request_
+
+
+@given(NAMES, NAMES)
+def test_uploads_are_not_looked_at(upload: str, file: str) -> None:
+    """A file that waits for its request has a hidden name, from which its own can be read."""
+    key = upload_key("t", upload, file)
+    assert is_unfinished(key)
+    assert uploaded_name(key) == file
+    assert key.startswith(upload_prefix("t", upload))
+
+
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_pairs_are_told_apart(voice: str, face: str, other: str, another: str) -> None:
+    """Two pairs of files have two places among what was planned."""
+    group = Group("t", "job")
+    same = (voice, face) == (other, another)
+    assert (group.planned_pair(voice, face) == group.planned_pair(other, another)) == same
+    assert group.planned_pair(voice, face).startswith(group.planned)

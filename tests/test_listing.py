@@ -132,7 +132,7 @@ def test_ends_are_told(tmp_path: Path) -> None:
 
     def said(key: str, bucket: str = BUCKETS.work) -> list[str]:
         job = Job("encode", ObjectCreated(bucket, key))
-        return ends(store, BUCKETS, Outcome(job, None, 1.0, 1.0), tmp_path)
+        return ends(store, BUCKETS, Outcome(job, None, 1.0, 1.0), f"{tmp_path}/")
 
     assert said(keys.part(0)) == []
     store.put(BUCKETS.work, keys.done, documents.dump(Done(keys.run, "t/v.mp4", "", "", 1, NOW)))
@@ -150,5 +150,5 @@ def test_failed_runs_are_told_wherever_they_failed(tmp_path: Path, kind: str) ->
     keys = started(store, "hello")
     store.put(BUCKETS.work, keys.failed, failed(keys, "The disk is full."))
     job = Job("infer", ObjectCreated(BUCKETS.work, getattr(keys, kind)(0)))
-    (line,) = ends(store, BUCKETS, Outcome(job, None, 1.0, 1.0), tmp_path)
+    (line,) = ends(store, BUCKETS, Outcome(job, None, 1.0, 1.0), f"{tmp_path}/")
     assert line == f"failed: {keys.run}: The disk is full. Look into the log."

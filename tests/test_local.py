@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from functions import chain, runs
+from functions import runs
 from functions.errors import KouboError
 from functions.events import ObjectCreated
 from functions.layout import RunKeys
 from functions.local import DataFolder, Idle, Local, LocalSettings, News, Queued, lock
 from functions.logs import LogSettings
 from functions.pool import Job, Outcome
+from functions.reconcile import due
 from functions.runs import Attempt
 from functions.settings import BucketSettings
 
@@ -197,7 +198,7 @@ def test_a_job_that_kills_its_workers_is_given_up(tmp_path: Path) -> None:
         assert runs.read_state(local.store, BUCKETS.work, keys).phase == "failed"
         letters = list(local.store.entries(BUCKETS.work, "t/dead"))
         assert len(letters) == 1
-        assert chain.due(local.store, BUCKETS) == []
+        assert due(local.store, BUCKETS) == []
 
 
 def test_a_linked_data_folder(tmp_path: Path) -> None:

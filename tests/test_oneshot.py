@@ -9,7 +9,7 @@ from functions.ingest.face_models import FaceModels
 from functions.local import DataFolder, Local, LocalSettings
 from functions.logs import LogSettings
 from functions.oneshot import Request, Result, fetch, run
-from functions.options import Options, parse_options
+from functions.options import Options
 from functions.runs import Done
 from functions.settings import BucketSettings
 
@@ -52,15 +52,6 @@ def test_files_in_the_wrong_place_are_named(
     other.write_bytes(b"text")
     results = ran(tmp_path, face_portrait, other)
     assert codes(results) == {"portrait.png": "misplaced", ".hidden.part": "not_media"}
-
-
-def test_options_are_handed_on(tmp_path: Path) -> None:
-    """What the command line asks for is the job's `koubo.toml`, as anybody would write it."""
-    from functions.oneshot import _toml
-
-    asked = Options("viseme", "restart", "quality", "en", label_whole=True)
-    assert parse_options(_toml(asked)) == asked
-    assert parse_options(_toml(Options())) == Options()
 
 
 def test_outputs_are_fetched_side_by_side(face_models: FaceModels, tmp_path: Path) -> None:

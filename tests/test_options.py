@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import Code, RejectedInput
-from functions.options import Label, Options, parse_options
+from functions.options import Label, Options, parse_options, write_options
 
 
 def refusal(text: bytes) -> str:
@@ -34,6 +34,24 @@ def test_everything_said_is_taken() -> None:
     wanted = Options("wav2lip", "restart", "quality", "en", label_whole=True)
     assert parse_options(b"\xef\xbb\xbf" + text.encode()) == wanted
     assert wanted.label == Label("en", whole=True)
+
+
+names = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
+
+
+@given(
+    st.builds(
+        Options,
+        model=names,
+        loop=st.sampled_from(["pingpong", "restart"]),
+        quality=st.sampled_from(["speed", "standard", "quality"]),
+        label_language=st.sampled_from(["zh", "en"]),
+        label_whole=st.booleans(),
+    )
+)
+def test_what_is_written_is_read(options: Options) -> None:
+    """Options written as koubo.toml are the same when they are read, whatever a model is called."""
+    assert parse_options(write_options(options)) == options
 
 
 def test_a_misspelt_key_is_named_with_the_right_one() -> None:

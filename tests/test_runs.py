@@ -166,7 +166,8 @@ def test_start_writes_the_plan_and_its_segments() -> None:
     assert load_plan(store, WORK, made.keys) == made
     keys = made.keys
     assert set(snapshot(store)) == {
-        *(keys.plan, keys.recent(made.made_at)),
+        *(keys.plan, keys.active, keys.recent(made.made_at)),
+        f"{made.group.planned_pair(made.voice.key, made.face.key)}{made.run}",
         *(keys.segment(0), keys.segment(1), keys.segment(2)),
     }
     last = documents.load(Segment, store.get(WORK, keys.segment(2)))

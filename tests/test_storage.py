@@ -1,7 +1,8 @@
+import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -125,6 +126,70 @@ def test_etags_tell_contents_apart(store: Store) -> None:
     after = store.head(BUCKET, "t/a")
     assert (before.etag, before.size) != (after.etag, after.size)
     assert after.modified >= before.modified
+
+
+def test_copies_are_their_own(store: Store) -> None:
+    """A copy has the content, and what becomes of the original is nothing to it."""
+    for key in WEIRD:
+        store.put(BUCKET, key, key.encode())
+        store.copy(BUCKET, key, f"{key}.copy")
+        if store.root is not None:
+            # As a copy tool does that writes over a file in place.
+            with (store.root / BUCKET / key).open("r+b") as file:
+                file.write(b"XX")
+        store.delete(BUCKET, key)
+        assert store.get(BUCKET, f"{key}.copy") == key.encode()
+
+
+def test_moves(store: Store) -> None:
+    """What was moved has its new name alone, and replaces what had it before."""
+    store.put(BUCKET, "t/a b", b"new")
+    store.put(BUCKET, "t/口播", b"old")
+    store.move(BUCKET, "t/a b", "t/口播")
+    assert [entry.key for entry in store.entries(BUCKET, "")] == ["t/口播"]
+    assert store.get(BUCKET, "t/口播") == b"new"
+    with pytest.raises(FileNotFoundError):
+        store.move(BUCKET, "t/a b", "t/c")
+    with pytest.raises(FileNotFoundError):
+        store.copy(BUCKET, "t/a b", "t/c")
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_streams_in_and_out(store: Store, count: int) -> None:
+    """What streams in, in pieces larger than a part of an upload all together, streams out."""
+    content = os.urandom(count << 20)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 1 << 20):
+            yield content[start : start + (1 << 20)]
+
+    async def there_and_back() -> bytes:
+        await store.receive(BUCKET, "t/stream", pieces())
+        if not content:
+            return store.get(BUCKET, "t/stream")
+        sent = [piece async for piece in store.send(BUCKET, "t/stream", 1, len(content))]
+        return content[:1] + b"".join(sent)
+
+    assert asyncio.run(there_and_back()) == content
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """An upload whose sender fails is no object, and leaves no file; its error comes through."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield bytes(1 << 20)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(store.receive(BUCKET, "t/broken", pieces()))
+    assert not store.exists(BUCKET, "t/broken")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_only_some_stores_give_links(store: Store) -> None:
+    """A folder and memory have no URLs."""
+    assert store.link(BUCKET, "t/a", "GET", 60) is None
 
 
 def test_what_is_missing_is_not_found(store: Store, tmp_path: Path) -> None:

@@ -271,7 +271,9 @@ class Encode:
             yield Path(folder)
 
     def _ended(self, plan: Plan) -> bool:
-        return runs.read_state(self.store, self.buckets.work, plan.keys).ended
+        state = runs.read_state(self.store, self.buckets.work, plan.keys)
+        # A run without segments was removed while we worked.
+        return state.ended or state.segments == 0
 
     def _tidy(self, plan: Plan) -> None:
         """Removes what only the making of the video needed; plan, segments and done stay."""

@@ -6,6 +6,7 @@ from functions.asgi import app_for
 from functions.chain import Handle, Surroundings
 from functions.encode.handler import Encode
 from functions.encode.settings import EncodeSettings, LabelSettings
+from functions.lambda_door import lambda_for
 
 
 def build(around: Surroundings) -> Handle:
@@ -25,3 +26,4 @@ def build(around: Surroundings) -> Handle:
 
 
 app = app_for("encode", build)
+lambda_handler = lambda_for("encode", build)

@@ -13,6 +13,7 @@ from functions.infer.handler import Infer
 from functions.infer.manifest import find_model
 from functions.infer.settings import InferSettings
 from functions.infer.viseme import Viseme
+from functions.lambda_door import lambda_for
 from functions.runs import Model
 
 FAMILIES = {"viseme": Viseme.load}
@@ -43,3 +44,4 @@ def build(around: Surroundings) -> Handle:
 
 
 app = app_for("infer", build)
+lambda_handler = lambda_for("infer", build)

@@ -86,6 +86,8 @@ class Ingest:
             return  # taken away again; the next upload is another event
         fresh = not file.is_options and self._look_at(file, entry)
         self._pair(file, again=fresh)
+        # Last: until then reconcile brings the upload back.
+        self.store.put_new(self.buckets.work, file.handled(entry.etag, entry.size), b"")
 
     def _look_at(self, file: InputFile, entry: Entry) -> bool:
         """Analyses a version of a file that has no record yet; False where it has."""
@@ -191,7 +193,7 @@ class Ingest:
     def _pair(self, file: InputFile, *, again: bool) -> None:
         """Plans the group's runs.
 
-        A file that comes again makes those due that failed, or whose video was taken away.
+        A file that comes again makes those due that failed, were cancelled, or lost their video.
         """
         try:
             plans = pair(self.store, self.buckets, file, self.settings)
@@ -208,7 +210,7 @@ class Ingest:
         phase = runs.read_state(self.store, self.buckets.work, plan.keys).phase
         video = plan.group.output(plan.output, ".mp4")
         gone = phase == "done" and not self.store.exists(self.buckets.output, video)
-        return phase == "failed" or gone
+        return phase in ("failed", "cancelled") or gone
 
     def _refuse(self, error_key: str, key: str, refusal: RejectedInput) -> None:
         log.warning("ingest.refused", key=key, code=refusal.code.public, what=refusal.what)

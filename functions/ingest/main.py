@@ -8,6 +8,7 @@ from functions.ingest.face_models import find
 from functions.ingest.faces import FaceFinder
 from functions.ingest.handler import Ingest
 from functions.ingest.settings import IngestSettings
+from functions.lambda_door import lambda_for
 
 
 def build(around: Surroundings) -> Handle:
@@ -29,3 +30,4 @@ def build(around: Surroundings) -> Handle:
 
 
 app = app_for("ingest", build)
+lambda_handler = lambda_for("ingest", build)

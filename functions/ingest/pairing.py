@@ -4,6 +4,7 @@ import time
 
 from functions import documents, runs
 from functions.analysis import Footage, Upload, Voice
+from functions.cancel import is_cancelled
 from functions.errors import Code, RejectedInput
 from functions.ingest.settings import IngestSettings
 from functions.layout import (
@@ -57,7 +58,11 @@ def pair(
                 output=output_stem(voice_file, face_file, [f for f, _ in uploads]),
                 made_at=time.time(),
             )
-            plans.append(runs.start(store, buckets.work, plan))
+            started = runs.start(store, buckets.work, plan)
+            # Looked at after the plan is there: who cancels marks first and then looks for a plan.
+            if is_cancelled(store, buckets.work, face_file):
+                runs.cancel(store, buckets.work, started.keys, time.time())
+            plans.append(started)
     return plans
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from functions import documents, runs
 from functions.analysis import Footage, Voice
-from functions.chain import due
 from functions.errors import RetryableError
 from functions.events import ObjectCreated
 from functions.ingest.faces import FaceFinder
@@ -17,6 +16,7 @@ from functions.ingest.handler import Ingest
 from functions.ingest.settings import IngestSettings
 from functions.layout import RunKeys, runs_prefix
 from functions.progress import silent
+from functions.reconcile import due
 from functions.settings import BucketSettings
 from functions.storage import InputCache, Store
 

@@ -8,10 +8,10 @@ from functions.analysis import Footage, Upload, Voice
 from functions.errors import Code, RejectedInput
 from functions.ingest.pairing import looked_at, pair
 from functions.ingest.settings import IngestSettings
-from functions.layout import FootageKeys, InputFile, VoiceKeys, parse_input
+from functions.layout import FootageKeys, InputFile, RequestKeys, VoiceKeys, parse_input
 from functions.options import Options
 from functions.picture import Colour
-from functions.runs import Plan
+from functions.runs import Plan, read_state
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -171,3 +171,17 @@ def test_plans_are_for_people_too(store: Store) -> None:
     written = json.loads(store.get(BUCKETS.work, plan.keys.plan))
     assert written["voice"]["key"] == "t/news/口播.wav"
     assert (written["frames"], written["seconds"]) == (100, 4.0)
+
+
+def test_a_cancelled_face_is_planned_and_stopped(store: Store) -> None:
+    """A face of a request that was cancelled before its plan gets one that is cancelled."""
+    keys = RequestKeys("t", "r0123456789abcdef0123")
+    voice = analysed(store, keys.input("voice.wav").key, "voice")
+    for name in ("anna.mp4", "bea.mp4"):
+        analysed(store, keys.input(name).key, "face")
+    store.put(BUCKETS.work, keys.cancelled("anna.mp4"), b"")
+    phases = {
+        plan.face.key.rpartition("/")[2]: read_state(store, BUCKETS.work, plan.keys).phase
+        for plan in pair(store, BUCKETS, voice, SETTINGS)
+    }
+    assert phases == {"anna.mp4": "cancelled", "bea.mp4": "waiting"}

@@ -148,7 +148,8 @@ class Up:
     def kill(self) -> None:
         """SIGKILL to the process alone; checks that all that it had started ends by itself."""
         family = _family(self.process)
-        self.process.kill()
+        with suppress(psutil.NoSuchProcess):  # it may have ended by itself
+            self.process.kill()
         self.process.wait(10)
         left = _still_running(family, 10)
         for process in left:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from demo import sample_face
-from functions import chain
+from functions import reconcile
 from functions.errors import Code
 from functions.settings import BucketSettings
 from functions.storage import Store
@@ -112,7 +112,7 @@ def test_each_is_refused_while_good_jobs_go_on(
 def test_nothing_refused_is_due_again(up: Up) -> None:
     """What was refused is not brought back by whoever looks for lost events."""
     buckets = BucketSettings()
-    due = chain.due(Store.folder(up.folder.root), buckets)
+    due = reconcile.due(Store.folder(up.folder.root), buckets)
     assert [event.key for event in due if "/bad-" in event.key] == []
 
 

@@ -1,0 +1,59 @@
+import socket
+
+import httpx
+import pytest
+
+from functions.errors import KouboError, NotSetUpError
+from functions.gateway.beside import beside
+from functions.storage import Store
+
+
+def test_served_where_asked() -> None:
+    """The line for people names where runs are served, and they are."""
+    store = Store.memory()
+    with beside(store, store, "127.0.0.1:0") as line:
+        url = line.removeprefix("Runs over HTTP at ").removesuffix("/docs")
+        assert httpx.get(f"{url}/v1/runs", trust_env=False).json()["runs"] == []
+
+
+def test_off() -> None:
+    """Nothing is served where that is wished."""
+    store = Store.memory()
+    with beside(store, store, "off") as line:
+        assert line.endswith("off")
+
+
+def test_the_usual_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second `koubo up` goes without HTTP, and says so; one that was told where fails."""
+    store = Store.memory()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("KOUBO_GATEWAY_PORT", str(port))
+        with beside(store, store, None) as line:
+            assert "--http" in line
+        with pytest.raises(KouboError), beside(store, store, f"127.0.0.1:{port}"):
+            pass
+
+
+@pytest.mark.parametrize("where", ["8008", ":8008", "127.0.0.1:", "127.0.0.1:99999", "x", ""])
+def test_places_that_are_none(where: str) -> None:
+    """What is no host and port is said to be none."""
+    store = Store.memory()
+    with pytest.raises(KouboError, match="host:port"), beside(store, store, where):
+        pass
+
+
+def test_everybody_only_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond loopback it is served with a token alone."""
+    store = Store.memory()
+    with pytest.raises(NotSetUpError), beside(store, store, "0.0.0.0:0"):
+        pass
+    monkeypatch.setenv("KOUBO_GATEWAY_TOKEN", "secret")
+    with beside(store, store, "0.0.0.0:0") as line:
+        port = line.removesuffix("/docs").rpartition(":")[2]
+        url = f"http://127.0.0.1:{port}/v1/runs"
+        assert httpx.get(url, trust_env=False).status_code == 401
+        headers = {"Authorization": "Bearer secret"}
+        assert httpx.get(url, headers=headers, trust_env=False).status_code == 200

@@ -46,7 +46,7 @@ model:
 	$(MAKE) -C training
 
 clean:
-	rm -rf $(VENV) demo/out bench/work
+	rm -rf $(VENV) demo/out bench/made
 
 $(VENV)/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -16,7 +16,7 @@ from bench.measure import Usage, run
 from demo.sample_face import clip
 from functions.process import ffmpeg_path
 
-WORK = Path(__file__).parent / "work"
+WORK = Path(__file__).parent / "made"
 RESULTS = Path(__file__).parent / "results.json"
 SECONDS = 60
 

@@ -16,7 +16,7 @@ from training import corpus, evaluation, fitting, network, samples
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MODEL: Final = ROOT / "functions" / "infer" / "models" / "viseme" / "1"
-WORK: Final = ROOT / "training" / "work"
+WORK: Final = ROOT / "training" / "made"
 EVALUATION_SEED: Final = 20_000  # far from the training seeds
 
 

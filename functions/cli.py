@@ -1,5 +1,6 @@
 """The command `koubo`: the embedded default for people and scripts."""
 
+import signal
 import sys
 import uuid
 from collections import deque
@@ -264,6 +265,10 @@ def _complain(console: Console, text: str) -> None:
 def main() -> None:
     """Runs the command and turns errors into words and exit codes."""
     console = Console(stderr=True)
+    # Containers end by the one, people use the other, and whoever was started in the background of
+    # a shell script is born deaf to it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         app()
     except NotSetUpError as error:

@@ -251,12 +251,13 @@ class InputCache:
             held.unlink(missing_ok=True)
 
     def _link(self, digest: str, held: Path) -> bool:
-        kept = self.root / digest
         try:
-            os.link(kept, held)
-            os.utime(kept)
+            os.link(self.root / digest, held)
         except FileNotFoundError:
             return False
+        # By our own name for it: the other may be evicted by now, and then it would look as if
+        # nothing was linked, and a download would overwrite the content that others hold.
+        os.utime(held)
         return True
 
     def _keep(self, held: Path, digest: str) -> None:

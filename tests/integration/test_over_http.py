@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from demo import sample_face
 from functions.ingest.face_models import FaceModels
 
 from .embedded import ROOT, Folder, Up, koubo, until
@@ -127,15 +128,13 @@ def test_a_face_that_is_none(
 
 
 def test_cancel_frees_the_workers(
-    served: tuple[httpx.Client, Folder, Up],
-    voice_file: Path,
-    short_face: Path,
-    tmp_path: Path,
-    ffmpeg: Ffmpeg,
+    served: tuple[httpx.Client, Folder, Up], voice_file: Path, tmp_path: Path, ffmpeg: Ffmpeg
 ) -> None:
     """Cancelled in ingest, infer or encode, a run leaves within 2 s; tried again it goes on."""
     client, folder, up = served
-    loops = ("-stream_loop", "4", "-i", short_face, "-c", "copy")
+    # Large enough that no stage is over before a worker next looks whether to stop.
+    large = sample_face.clip(tmp_path / "face.mp4", 2.0, (1280, 720))
+    loops = ("-stream_loop", "4", "-i", large, "-c", "copy")
     face = ffmpeg(*loops, tmp_path / "long.mp4")
     (run,) = ask(client, voice_file, face)
     scratch = folder.root / ".koubo" / "scratch"
@@ -153,7 +152,7 @@ def test_cancel_frees_the_workers(
         took = time.monotonic() - asked
         assert freed
         assert took < 2, f"{stage} was left after {took:.2f} s"
-        assert folder.log("chain.cancelled", function=stage)
+        assert until(lambda: bool(folder.log("chain.cancelled", function=stage)), 5)  # noqa: B023 -- called at once
         assert client.post(f"/v1/runs/{run}/retry").json()["phase"] != "cancelled"
     assert follow(client, run)[-1][1]["phase"] == "done"
     assert not folder.log("chain.failed")

@@ -115,6 +115,7 @@ class Footage:
         poster_frame: the frame of `poster.jpg`.
         container: what the prober called the file.
         decoder: library versions that read it; frame checksums hold for these.
+        keyframe_distance: see `FrameMap`.
         spent: on the analysis.
     """
 
@@ -133,6 +134,7 @@ class Footage:
     poster_frame: int
     container: str
     decoder: str
+    keyframe_distance: int = 1
     spent: Spent = Spent()
 
     @property
@@ -192,6 +194,13 @@ class FrameMap:
             keyframes=self.keyframes,
             time_base=self.time_base,
         )
+
+    @property
+    def keyframe_distance(self) -> int:
+        """Frames from one keyframe to the next; 1 where that varies or there is but one."""
+        places = np.searchsorted(self.pts, self.keyframes)
+        gaps = np.unique(np.diff(places))
+        return int(gaps[0]) if len(gaps) == 1 and gaps[0] > 0 else 1
 
     @staticmethod
     def load(data: bytes) -> "FrameMap":

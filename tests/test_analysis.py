@@ -43,6 +43,16 @@ def test_frame_maps_round_trip() -> None:
         assert getattr(back, name).dtype == getattr(frames, name).dtype
 
 
+@given(st.lists(st.integers(1, 40), max_size=8), st.integers(1, 40))
+def test_keyframe_distance_is_that_of_regular_keyframes(gaps: list[int], last: int) -> None:
+    """Only keyframes that all come after the same number of frames have a distance."""
+    places = np.cumsum([0, *gaps])
+    pts = np.arange(places[-1] + last, dtype=np.int64) * 512
+    marks, base = np.zeros(len(pts), np.uint32), np.array([1, 12800])
+    frames = FrameMap(pts, marks, pts[places], base)
+    assert frames.keyframe_distance == (gaps[0] if len(set(gaps)) == 1 else 1)
+
+
 def test_arrays_are_data_only() -> None:
     """Nothing that is read can run code: objects are neither written nor read."""
     arrays = load_arrays(dump_arrays(a=np.arange(3), b=np.zeros((0, 2))))

@@ -81,18 +81,14 @@ class SourceFrames:
                 yield kept
 
     def _forward(self, frames: list[int]) -> Iterator[Picture]:
-        start = seek_time(self.frame_map, frames[0])
         shown = 0
-        for picture in self._decode(frames, start):
-            shown += 1
-            yield picture
-        if shown < len(frames) and start is not None:
-            # What a seek breaks in a damaged file, a whole pass shows as the analysis saw it.
-            for picture in self._decode(frames[shown:], None):
+        for start in seek_times(self.frame_map, frames[0]):
+            for picture in self._decode(frames[shown:], start):
                 shown += 1
                 yield picture
-        if shown < len(frames):
-            raise self._wrong(frames[shown])
+            if shown == len(frames):
+                return
+        raise self._wrong(frames[shown])
 
     def _decode(self, frames: list[int], start: int | None) -> Iterator[Picture]:
         """The pictures of rising frames, up to the first that is not as it was."""
@@ -118,14 +114,17 @@ class SourceFrames:
         )
 
 
-def seek_time(frame_map: FrameMap, frame: int) -> int | None:
-    """Where to seek so that decoding surely gives a frame whole; None for the file's start.
+def seek_times(frame_map: FrameMap, frame: int) -> list[int | None]:
+    """Where decoding may begin to show a frame, the cheapest first; None is the file's start.
 
-    The last keyframe before a frame may belong to an open GOP, or be one that the container's index
-    puts elsewhere; the one before it was safe in every format tried.
+    From the last keyframe before it, as a rule. That one can belong to an open GOP or be one that
+    the container's index puts elsewhere; then the one before it was right in every format tried.
+    What a seek breaks in a damaged file, a whole pass shows as the analysis saw it.
     """
     before = bisect_right(frame_map.keyframes.tolist(), int(frame_map.pts[frame]))
-    return int(frame_map.keyframes[before - 2]) if before >= 3 else None
+    near = frame_map.keyframes[max(0, before - 2) : before][::-1].tolist()
+    # The first keyframe is where a whole pass begins anyway.
+    return [*near[: before - 1], None]
 
 
 def is_forward(frames: list[int]) -> bool:

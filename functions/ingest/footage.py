@@ -81,17 +81,17 @@ class _Analysis:
         for entry in entries:
             self.cutter.track(entry)
 
-    def finish(self, keyframes: list[int], time_base: Fraction) -> None:
+    def finish(self, keyframes: list[int], time_base: Fraction) -> FrameMap:
         self._smooth(self.smoother.flush())
         self.cutter.finish()
-        self.keeper.frames(
-            FrameMap(
-                np.array(self.pts, np.int64),
-                np.array(self.checksums, np.uint32),
-                np.array(sorted(set(keyframes)), np.int64),
-                np.array([time_base.numerator, time_base.denominator], np.int64),
-            )
+        frames = FrameMap(
+            np.array(self.pts, np.int64),
+            np.array(self.checksums, np.uint32),
+            np.array(sorted(set(keyframes)), np.int64),
+            np.array([time_base.numerator, time_base.denominator], np.int64),
         )
+        self.keeper.frames(frames)
+        return frames
 
 
 def analyse_video(
@@ -139,7 +139,7 @@ def analyse_video(
             raise RejectedInput(Code.DAMAGED_MEDIA, "No frame of the video can be decoded.")
         _check_damage(video, len(analysis.pts) / rate)
         _check_faces(analysis, limits.min_face_share)
-        analysis.finish(video.keyframes, video.time_base)
+        frames = analysis.finish(video.keyframes, video.time_base)
         rotation, container = video.rotation, video.container_name
     return Footage(
         digest=content_digest(sha256),
@@ -157,6 +157,7 @@ def analyse_video(
         poster_frame=analysis.poster_frame or 0,
         container=container,
         decoder=decoder_version(),
+        keyframe_distance=frames.keyframe_distance,
     )
 
 

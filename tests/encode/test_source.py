@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.encode.source import SourceFrames, is_forward, seek_time, stretches
+from functions.encode.source import SourceFrames, is_forward, seek_times, stretches
 from functions.errors import RetryableError
 from functions.runs import source_frames
 
@@ -107,7 +107,7 @@ def test_seek_that_misleads_falls_back_to_a_whole_pass(clips, tmp_path: Path, mo
     import functions.encode.source as module
 
     clip = clips["bframes"]
-    monkeypatch.setattr(module, "seek_time", lambda frame_map, frame: int(frame_map.pts[80]))
+    monkeypatch.setattr(module, "seek_times", lambda frames, frame: [int(frames.pts[80]), None])
     assert_exact(clip, range(50, 70), tmp_path)
 
 
@@ -137,9 +137,11 @@ def test_stretches_are_forward_or_small(order: list[int], kept: int) -> None:
         assert is_forward(piece) or max(piece) - min(piece) < kept
 
 
-def test_seek_goes_to_the_second_last_keyframe(clips) -> None:
-    """The last keyframe before a frame may be one of an open GOP, so the one before it is used."""
+def test_seek_tries_the_last_keyframe_then_the_one_before_then_the_start(clips) -> None:
+    """Little is decoded for nothing, and an open GOP or a wrong index costs time only."""
     frame_map = clips["cfr"].frame_map
-    assert [seek_time(frame_map, frame) for frame in (0, 12, 23)] == [None] * 3
-    assert seek_time(frame_map, 24) == frame_map.pts[12]
-    assert seek_time(frame_map, 40) == frame_map.pts[24]
+    first, second, third = (int(frame_map.pts[frame]) for frame in (12, 24, 36))
+    assert [seek_times(frame_map, frame) for frame in (0, 11)] == [[None]] * 2
+    assert seek_times(frame_map, 12) == seek_times(frame_map, 23) == [first, None]
+    assert seek_times(frame_map, 24) == [second, first, None]
+    assert seek_times(frame_map, 40) == [third, second, None]

@@ -13,12 +13,14 @@ from pathlib import Path
 
 from bench.event_latency import measure as event_latencies
 from bench.measure import Usage, run
+from bench.minio_cost import measure as minio_cost
 from demo.sample_face import clip
-from functions.process import ffmpeg_path
+from functions.ffmpeg_program import ffmpeg_path
 
 WORK = Path(__file__).parent / "made"
 RESULTS = Path(__file__).parent / "results.json"
 SECONDS = 60
+SHORT = 20
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def main() -> int:
         "peak_rss_mb_10min": round(ten_minutes.usage.peak_worker_mb, 1),
         "stage_share": {name: round(cpu / total, 3) for name, cpu in first.stages.items()},
         **event_latencies(),
+        **minio_cost(_voice(WORK / "short.wav", SHORT, 1), clip(WORK / "short.mp4", SHORT)),
     }
     print(json.dumps(results, indent=1))
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -3,35 +3,28 @@
 The clock starts before the upload does and stops where the function has the event in its hands.
 """
 
-import os
 import queue
-import secrets
-import shutil
-import socket
-import subprocess
 import sys
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 
 import uvicorn
 
+from bench.minio_server import free_port, minio_server, wait_for
 from functions.asgi import app_for
 from functions.chain import Handle, Surroundings
-from functions.local import DataFolder, Local, LocalSettings, Queued
+from functions.data_folder import DataFolder
+from functions.input_cache import InputCache
+from functions.local import Local, LocalSettings, Queued
 from functions.logs import set_up
 from functions.progress import silent
 from functions.settings import BucketSettings, LogSettings, StoreSettings
-from functions.storage import InputCache, Store
-from functions.wire import WireSettings, apply, differences, plan
-from functions.wire_s3 import S3Wiring
+from functions.storage import Store
 
-ROOT = Path(__file__).parents[1]
 UPLOADS = 200
 _PAUSE = 0.01
 
@@ -42,11 +35,12 @@ Latency = dict[str, float]
 def measure(uploads: int = UPLOADS) -> dict[str, Latency]:
     """Both latencies, under the names that the results have."""
     with TemporaryDirectory(prefix="koubo-latency-") as folder:
-        port = _free_port()
-        with _minio(Path(folder), port) as settings:
+        port = free_port()
+        with minio_server(Path(folder), port) as server:
+            store = server.settings
             return {
-                "event_latency_ms_webhook": _summary(_webhook(settings, port, uploads)),
-                "event_latency_ms_listen": _summary(_listen(settings, Path(folder), uploads)),
+                "event_latency_ms_webhook": _summary(_webhook(store, port, uploads)),
+                "event_latency_ms_listen": _summary(_listen(store, Path(folder), uploads)),
             }
 
 
@@ -69,7 +63,7 @@ def _webhook(settings: StoreSettings, port: int, uploads: int) -> list[float]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
-        _wait(lambda: server.started)
+        wait_for(lambda: server.started)
         return _upload(settings.open(), "webhook", uploads, lambda: started.get(timeout=30))
     finally:
         server.should_exit = True
@@ -124,55 +118,6 @@ def _upload(
 def _summary(seconds: list[float]) -> Latency:
     cuts = quantiles((second * 1000 for second in seconds), n=100, method="inclusive")
     return {"p50": round(cuts[49], 1), "p99": round(cuts[98], 1)}
-
-
-@contextmanager
-def _minio(folder: Path, ingest: int) -> Iterator[StoreSettings]:
-    """A wired MinIO that sends uploads to a port of loopback."""
-    endpoint = f"http://127.0.0.1:{_free_port()}"
-    keys = {"access_key": "koubo", "secret_key": secrets.token_hex()}
-    settings = StoreSettings(kind="s3", endpoint=endpoint, **keys)
-    environment = {
-        **os.environ,
-        "KOUBO_STORE_ENDPOINT": endpoint,
-        "KOUBO_STORE_ACCESS_KEY": keys["access_key"],
-        "KOUBO_STORE_SECRET_KEY": keys["secret_key"],
-        "KOUBO_INGEST_URL": f"http://127.0.0.1:{ingest}",
-    }
-    command = [str(ROOT / "infra" / "minio" / "serve"), str(folder / "minio")]
-    with (folder / "minio.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        _wait(lambda: _answers(f"{endpoint}/minio/health/live"))
-        wiring = S3Wiring.connect(settings)
-        for change in differences(plan(WireSettings(), BucketSettings()), wiring):
-            apply(change, wiring)
-        yield settings
-    finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(folder / "minio", ignore_errors=True)
-
-
-def _answers(url: str) -> bool:
-    with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 -- our own
-        return bool(answer.status == 200)
-    return False
-
-
-def _wait(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"not up after {seconds:.0f} s")
-        time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

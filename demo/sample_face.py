@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from functions.process import Limits, ffmpeg_path, run_supervised
+from functions.ffmpeg_program import ffmpeg_path
+from functions.process import Limits, run_supervised
 
 FACE = (224, 120)
 """Where the face's centre is in the picture, pixels."""

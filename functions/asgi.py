@@ -20,7 +20,8 @@ from functions.chain import Delivery, FunctionName, Handle, Surroundings
 from functions.errors import RejectedInput
 from functions.events import NotAnEventError, ObjectCreated, carries_content, parse
 from functions.health import add_health
-from functions.layout import is_unfinished, parse_input
+from functions.input_cache import InputCache
+from functions.input_keys import is_unfinished, parse_input
 from functions.logs import logger, set_up
 from functions.metrics import EVENTS, REFUSED
 from functions.progress import silent
@@ -31,7 +32,7 @@ from functions.settings import (
     LogSettings,
     StoreSettings,
 )
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 log = logger()
 
@@ -70,7 +71,8 @@ def app_for(
         yield
         app.state.backlog.stop()
 
-    app = FastAPI(title=f"koubo {function}", lifespan=lifespan)
+    # The page that FastAPI would make of the document loads its scripts from elsewhere.
+    app = FastAPI(title=f"koubo {function}", lifespan=lifespan, docs_url=None, redoc_url=None)
 
     @app.post("/events", status_code=202)
     async def post_events(request: Request) -> dict[str, int]:

@@ -6,11 +6,14 @@ found by reconcile, which looks from here, at the start and from time to time.
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from functions.chain import Delivery, fired_by
+from functions.chain import Delivery, fired_by, give_up
 from functions.errors import RetryableError
 from functions.events import ObjectCreated
+from functions.interrupted import Interruptions
 from functions.logs import logger
 from functions.metrics import EVENTS, HANDLING, WAITING
 from functions.reconcile import Sweep
@@ -27,6 +30,7 @@ class _Waiting:
     event: ObjectCreated
     attempts: tuple[Attempt, ...] = ()
     not_before: float = 0.0
+    suspect: bool = False
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Backlog:
     delivery: Delivery
     settings: EventSettings
     _waiting: dict[_Identity, _Waiting] = field(default_factory=dict)
-    _busy: set[_Identity] = field(default_factory=set)
+    _busy: dict[_Identity, ObjectCreated] = field(default_factory=dict)
     _news: threading.Condition = field(default_factory=threading.Condition)
     _stop: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -61,6 +65,10 @@ class Backlog:
         self._stop.set()
         with self._news:
             self._news.notify_all()
+            busy = list(self._busy.values())
+        for event in busy:
+            # Should they not end in time, it is not the event's fault.
+            self._spare(event)
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -102,32 +110,76 @@ class Backlog:
             for identity, waiting in self._waiting.items():
                 if waiting.not_before <= now and identity not in self._busy:
                     del self._waiting[identity]
-                    self._busy.add(identity)
+                    self._busy[identity] = waiting.event
                     WAITING.labels(self.delivery.function).set(len(self._waiting))
                     return waiting
             self._news.wait(0.2)
         return None
 
     def _serve(self) -> None:
-        name = self.delivery.function
         while not self._stop.is_set():
             waiting = self._next()
             if waiting is None:
                 continue
-            with HANDLING.labels(name).time():
-                failed = self.delivery.deliver(waiting.event, waiting.attempts)
-            EVENTS.labels(name, "failed" if failed else "settled").inc()
+            again = self._handle(waiting)
             with self._news:
-                self._busy.discard(_identity(waiting.event))
-                if failed is not None:
-                    self._again(waiting, failed)
+                self._busy.pop(_identity(waiting.event), None)
+                # A newer event for the same object may wait already; this counts for it, too.
+                if again is not None and not self._put(again):
+                    log.warning("backlog.left_to_reconcile", key=waiting.event.key)
 
-    def _again(self, waiting: _Waiting, failed: Attempt) -> None:
+    def _handle(self, waiting: _Waiting) -> _Waiting | None:
+        """Handles an event; returns how it is to come again, if it is."""
+        name, event = self.delivery.function, waiting.event
+        died = self._deaths(event)
+        if len(died) >= self.settings.deaths:
+            log.error("backlog.deadly", key=event.key, deaths=len(died))
+            give_up(self.delivery.store, self.delivery.buckets, name, event, died)
+            EVENTS.labels(name, "settled").inc()
+            self._spare(event)
+            return None
+        if died and not waiting.suspect:
+            # Others first: whatever waits beside it would be lost with it once more.
+            log.warning("backlog.suspect", key=event.key, deaths=len(died))
+            return _Waiting(event, waiting.attempts, self._later(len(died)), suspect=True)
+        self._mark(event, died)
+        with HANDLING.labels(name).time():
+            failed = self.delivery.deliver(event, waiting.attempts)
+        self._spare(event)
+        EVENTS.labels(name, "failed" if failed else "settled").inc()
+        if failed is None:
+            return None
         attempts = (*waiting.attempts, failed)
-        later = time.monotonic() + self.settings.retry_seconds * 2.0 ** len(waiting.attempts)
-        # A newer event for the same object may wait already; the attempts count for it, too.
-        if not self._put(_Waiting(waiting.event, attempts, later)):
-            log.warning("backlog.left_to_reconcile", key=waiting.event.key)
+        return _Waiting(event, attempts, self._later(len(attempts)))
+
+    def _later(self, count: int) -> float:
+        return time.monotonic() + self.settings.retry_seconds * 2.0 ** (count - 1)
+
+    @property
+    def _interruptions(self) -> Interruptions:
+        delivery = self.delivery
+        return Interruptions(delivery.store, delivery.buckets.work, delivery.function)
+
+    def _deaths(self, event: ObjectCreated) -> tuple[Attempt, ...]:
+        with self._unless_the_store_fails(event):
+            return self._interruptions.before(event)
+        return ()
+
+    def _mark(self, event: ObjectCreated, died: tuple[Attempt, ...]) -> None:
+        with self._unless_the_store_fails(event):
+            self._interruptions.begin(event, died)
+
+    def _spare(self, event: ObjectCreated) -> None:
+        with self._unless_the_store_fails(event):
+            self._interruptions.end(event)
+
+    @contextmanager
+    def _unless_the_store_fails(self, event: ObjectCreated) -> Iterator[None]:
+        try:
+            yield
+        except RetryableError as error:
+            # Then handling fails as well, and is tried again; a mark is not worth more.
+            log.warning("backlog.unmarked", key=event.key, error=str(error))
 
     def _reconcile(self) -> None:
         delivery, settings = self.delivery, self.settings

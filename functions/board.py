@@ -16,8 +16,8 @@ from rich.progress import (
 from functions.chain import FunctionName
 from functions.layout import RunKeys, parse_run_object
 from functions.local import News, Queued
+from functions.plans import Plan
 from functions.pool import Advance, Job, Outcome
-from functions.runs import Plan
 
 _STAGES: tuple[FunctionName, ...] = ("ingest", "infer", "encode")
 _PLAIN_EVERY = 5.0
@@ -86,6 +86,14 @@ class Board:
             frames = len(plan.segment(index))
             self._stages["infer"].total[plan.run, index] = frames
             self._stages["encode"].total[plan.run, index] = frames
+        self._show()
+
+    def end(self, keys: RunKeys | None) -> None:
+        """A run ended, maybe before all of it was done: nothing more of it is due."""
+        for stage in (self._stages["infer"], self._stages["encode"]):
+            for what in list(stage.total):
+                if keys is not None and isinstance(what, tuple) and what[0] == keys.run:
+                    stage.total[what] = stage.done.get(what, 0)
         self._show()
 
     def take(self, news: News) -> None:

@@ -15,16 +15,11 @@ from functions import documents
 from functions.analysis import Upload
 from functions.errors import CancelledRun, RejectedInput, RetryableError
 from functions.events import ObjectCreated
-from functions.layout import (
-    InputFile,
-    RequestKeys,
-    RunKeys,
-    is_request,
-    parse_input,
-    parse_run_object,
-)
+from functions.input_keys import InputFile, parse_input
+from functions.layout import RunKeys, parse_run_object
 from functions.logs import logger
 from functions.progress import Progress
+from functions.request_keys import RequestKeys, is_request
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -109,8 +104,8 @@ def settle(store: Store, buckets: BucketSettings, event: ObjectCreated) -> None:
     with suppress(FileNotFoundError):
         entry = store.head(buckets.input, file.key)
         upload = Upload(file.file, "refused", "", CANCELLED)
-        store.put_new(buckets.work, file.upload(entry.etag, entry.size), documents.dump(upload))
-        store.put_new(buckets.work, file.handled(entry.etag, entry.size), b"")
+        store.put_new(buckets.work, file.upload(entry.identity), documents.dump(upload))
+        store.put_new(buckets.work, file.handled(entry.identity), b"")
 
 
 def _watch_for(store: Store, buckets: BucketSettings, event: ObjectCreated) -> _Watch | None:
@@ -119,8 +114,9 @@ def _watch_for(store: Store, buckets: BucketSettings, event: ObjectCreated) -> _
         keys = RunKeys(item.tenant, item.run)
 
         def is_run_over() -> bool:
-            work = buckets.work
-            return store.exists(work, keys.cancelled) or not store.exists(work, keys.plan)
+            ends = (keys.cancelled, keys.superseded)
+            over = any(store.exists(buckets.work, end) for end in ends)
+            return over or not store.exists(buckets.work, keys.plan)
 
         # Handlers look at the run before they begin.
         return _Watch(is_run_over, time.monotonic())

@@ -4,7 +4,6 @@ Every door (folder watcher, HTTP, queue) delivers through `Delivery`, so that an
 same wherever it came in.
 """
 
-import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,19 +15,20 @@ from functions import cancel, documents, runs
 from functions.analysis import Upload
 from functions.errors import CancelledRun, Code, KouboError, RejectedInput
 from functions.events import ObjectCreated
+from functions.input_cache import InputCache
+from functions.input_keys import error_key, is_unfinished, parse_input
 from functions.layout import (
     RunKeys,
     dead_letter,
-    error_key,
-    is_unfinished,
-    parse_input,
+    event_id,
     parse_run_object,
 )
 from functions.logs import bound, logger
+from functions.plans import find_plan
 from functions.progress import Progress
 from functions.runs import Attempt, Failure
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 log = logger()
 
@@ -136,14 +136,27 @@ def refuse(
         store.put(buckets.output, error_key(event.key), documents.dump(error))
         return
     keys = RunKeys(item.tenant, item.run)
+    if _is_over(store, buckets, event):
+        return
     failure = Failure(item.run, refusal.code.public, refusal.what, refusal.code.value.fix, attempts)
     store.put_new(buckets.work, keys.failed, documents.dump(failure))
-    try:
-        plan = runs.load_plan(store, buckets.work, keys)
-    except FileNotFoundError:
+    plan = find_plan(store, buckets.work, keys)
+    if plan is None or runs.is_overtaken(store, buckets.work, plan):
         return
-    error = refusal.written(plan.output)
-    store.put(buckets.output, plan.group.output(plan.output, ".error.json"), documents.dump(error))
+    place = plan.group.output(plan.output, ".error.json")
+    store.put(buckets.output, place, documents.dump(refusal.written(plan.output)))
+    if runs.is_overtaken(store, buckets.work, plan):
+        # Planned in between; whatever has become of it, this is no word of its.
+        store.delete(buckets.output, place)
+
+
+def _is_over(store: Store, buckets: BucketSettings, event: ObjectCreated) -> bool:
+    """Whether the event's run has ended without failing: there is nothing to complain of."""
+    item = parse_run_object(event.key) if event.bucket == buckets.work else None
+    if item is None:
+        return False
+    state = runs.read_state(store, buckets.work, RunKeys(item.tenant, item.run))
+    return state.phase in ("done", "cancelled", "superseded") or state.segments == 0
 
 
 def give_up(
@@ -155,16 +168,20 @@ def give_up(
 ) -> None:
     """Records an event that failed too often: dead letter, failed run, and a word for people.
 
-    Where even that fails, the log has it, and reconcile will find the event again.
+    Where even that fails, the log has it, and reconcile will find the event again. Of a run that
+    ended meanwhile there is nothing to record.
     """
     last = attempts[-1].error if attempts else "unknown"
     refusal = RejectedInput(
         Code.GAVE_UP, f"It failed {len(attempts)} times in {function}; the last time: {last}"
     )
     tenant = event.key.partition("/")[0]
-    identity = hashlib.sha256(f"{event.bucket}/{event.key}".encode()).hexdigest()[:20]
+    identity = event_id(event.bucket, event.key)
     letter = DeadLetter(event, function, attempts)
     try:
+        if _is_over(store, buckets, event):
+            log.info("chain.over", key=event.key)
+            return
         store.put(buckets.work, dead_letter(tenant, function, identity), documents.dump(letter))
         refuse(store, buckets, event, refusal, attempts)
         _mark_given_up(store, buckets, event)
@@ -180,8 +197,8 @@ def _mark_given_up(store: Store, buckets: BucketSettings, event: ObjectCreated) 
         file = parse_input(event.key)
         entry = store.head(buckets.input, event.key)
         upload = Upload(file.file, "refused", "", Code.GAVE_UP.public)
-        store.put_new(buckets.work, file.upload(entry.etag, entry.size), documents.dump(upload))
-        store.put_new(buckets.work, file.handled(entry.etag, entry.size), b"")
+        store.put_new(buckets.work, file.upload(entry.identity), documents.dump(upload))
+        store.put_new(buckets.work, file.handled(entry.identity), b"")
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ from rich.console import Console
 
 from functions import doctor, listing, oneshot, operate
 from functions.board import Board, keys_of
+from functions.catch_up import catch_up
+from functions.data_folder import DataFolder
 from functions.errors import KouboError, NotSetUpError, RejectedInput
-from functions.local import DataFolder, Idle, Local, LocalSettings, Queued, lock
+from functions.local import Local, LocalSettings, Queued
 from functions.logs import set_up
 from functions.options import Options, parse_options
+from functions.plans import find_plan
 from functions.pool import Outcome
-from functions.reconcile import due
-from functions.runs import find_plan
 from functions.settings import BucketSettings, CacheSettings, LogSettings, StoreSettings
 
 EXIT_REFUSED = 3
@@ -45,16 +46,6 @@ operate.add_to(app)
 DataOption = Annotated[
     Path,
     typer.Option("--data", envvar="KOUBO_STORE_ROOT", help="The folder that is the store."),
-]
-ExistingDataOption = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        envvar="KOUBO_STORE_ROOT",
-        exists=True,
-        file_okay=False,
-        help="The folder that is the store.",
-    ),
 ]
 WorkersOption = Annotated[
     int, typer.Option(envvar="KOUBO_LOCAL_WORKERS", help="Worker processes; 0 is one per core.")
@@ -103,7 +94,7 @@ def up(
     settings = LocalSettings(workers=workers)
     with ExitStack() as stack:
         local = stack.enter_context(Local(folder, settings, logs))
-        served = stack.enter_context(beside(local.store, local.store, http))
+        served = stack.enter_context(beside(local.store, folder.remote, http))
         board = stack.enter_context(Board(console))
         board.line(served)
         drop = f"{folder.place}{buckets.input}/{oneshot.TENANT}/<job>/"
@@ -123,6 +114,7 @@ def up(
                 for line in listing.ends(local.store, buckets, news, folder.place):
                     if line not in said:
                         board.line(line)
+                        board.end(keys_of(news.job))
                         said.append(line)
 
 
@@ -178,13 +170,13 @@ def run(
 
 @app.command()
 def status(
-    data: ExistingDataOption = Path("koubo-data"),
+    data: DataOption = Path("koubo-data"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 -- a command line flag
     limit: Annotated[int, typer.Option(help="The newest runs of each tenant.")] = 50,
 ) -> None:
     """Show runs and what waits for a partner."""
-    settings, buckets = StoreSettings(), BucketSettings()
-    store = settings.open() if settings.kind == "s3" else DataFolder(data.absolute()).store()
+    place, buckets = _place(data), BucketSettings()
+    store = DataFolder(place.absolute()).store() if isinstance(place, Path) else place.open()
     rows = listing.runs(store, buckets, limit)
     waiting = listing.unpaired(store, buckets)
     if as_json:
@@ -195,29 +187,18 @@ def status(
 
 
 @app.command()
-def reconcile(data: ExistingDataOption = Path("koubo-data"), workers: WorkersOption = 0) -> None:
-    """Find what is due and not done, and have it done."""
-    folder = DataFolder(data.absolute())
-    store, buckets = folder.store(), BucketSettings()
-    events = due(store, buckets)
-    for event in events:
-        print(f"{event.bucket}/{event.key}")  # noqa: T201 -- standard output is this command's product
-    try:
-        lock(folder).release()
-    except KouboError:
-        # Whoever works there sees a touched file as a new event.
-        for event in events:
-            (folder.root / event.bucket / event.key).touch()
-        return
-    logs = LogSettings()
-    set_up(logs)
-    with Local(folder, LocalSettings(workers=workers), logs) as local, Board(Console()) as board:
-        for event in events:
-            local.put(event)
-        for news in local.work():
-            board.take(news)
-            if isinstance(news, Idle) and not due(store, buckets):
-                return
+def reconcile(
+    data: DataOption = Path("koubo-data"),
+    workers: WorkersOption = 0,
+    older: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Seconds; leaves alone what is younger, which others may work on right now."
+        ),
+    ] = 0,
+) -> None:
+    """Find what is due and not done, and do it; in a folder, or where KOUBO_STORE_KIND=s3 leads."""
+    catch_up(_place(data), workers, older)
 
 
 @app.command("doctor")
@@ -236,6 +217,16 @@ def setup() -> None:
     models = install(CacheSettings().models)
     print(models.detector)  # noqa: T201 -- standard output is this command's product
     print(models.mesh)  # noqa: T201
+
+
+def _place(data: Path) -> Path | StoreSettings:
+    """Where the buckets are: on the object store of the settings, or in a folder that is there."""
+    settings = StoreSettings()
+    if settings.kind == "s3":
+        return settings
+    if not data.is_dir():
+        raise typer.BadParameter(f"{data} is no folder", param_hint="--data")
+    return data
 
 
 def _targets(faces: list[Path], output: Path) -> dict[Path, Path]:

@@ -6,7 +6,9 @@ from contextlib import suppress
 from functions import documents, runs
 from functions.chain import DeadLetter
 from functions.errors import RejectedInput
-from functions.layout import RunKeys, dead_prefix, parse_input, parse_run_object
+from functions.input_keys import parse_input
+from functions.layout import RunKeys, dead_prefix, parse_run_object
+from functions.plans import find_plan
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -28,7 +30,7 @@ def replay(store: Store, buckets: BucketSettings, key: str, letter: DeadLetter) 
     item = parse_run_object(event.key) if event.bucket == buckets.work else None
     if item is not None:
         keys = RunKeys(item.tenant, item.run)
-        plan = runs.find_plan(store, buckets.work, keys)
+        plan = find_plan(store, buckets.work, keys)
         if plan is not None:
             runs.retry(store, buckets.work, plan)
             store.delete(buckets.output, plan.group.output(plan.output, ".error.json"))
@@ -36,7 +38,7 @@ def replay(store: Store, buckets: BucketSettings, key: str, letter: DeadLetter) 
         with suppress(FileNotFoundError, RejectedInput):  # taken away since, or no place for a file
             file = parse_input(event.key)
             entry = store.head(buckets.input, file.key)
-            store.delete(buckets.work, file.handled(entry.etag, entry.size))
-            store.delete(buckets.work, file.upload(entry.etag, entry.size))
+            store.delete(buckets.work, file.handled(entry.identity))
+            store.delete(buckets.work, file.upload(entry.identity))
             store.delete(buckets.output, file.error)
     store.delete(buckets.work, key)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from rich.markup import escape
 from rich.table import Table
 
+from functions.data_folder import DataFolder
 from functions.errors import KouboError
-from functions.local import DataFolder
 from functions.settings import BucketSettings, CacheSettings
 
 _ENCODERS = ("libx264", "libx265", "libsvtav1")
@@ -73,7 +73,7 @@ def _python() -> str:
 
 
 def _ffmpeg() -> str:
-    from functions.process import ffmpeg_path  # noqa: PLC0415 -- a missing extra is a finding
+    from functions.ffmpeg_program import ffmpeg_path  # noqa: PLC0415 -- a missing extra is a finding
 
     path = str(ffmpeg_path())
 

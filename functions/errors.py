@@ -39,6 +39,7 @@ class Code(Enum):
     TOO_LARGE = Rejection(413, "Scale the picture down, or raise the limit.")
     UNSUPPORTED = Rejection(415, "Convert the file to MP4 (H.264) or WAV and upload it again.")
     BAD_OPTIONS = Rejection(422, "Correct koubo.toml and upload it again; see docs/options.md.")
+    TAKEN_AWAY = Rejection(410, "Upload the file again; its video is made then.")
     GAVE_UP = Rejection(
         500, "Look into the log for this file or run, mend the cause, and upload the file again."
     )
@@ -84,6 +85,10 @@ class ErrorDocument:
 
 class RetryableError(KouboError):
     """Storage, a device or a deadline failed; the event is to come again."""
+
+
+class ReplacedInputError(RetryableError):
+    """An input has other content than it had when it was analysed."""
 
 
 class CancelledRun(KouboError):  # noqa: N818 -- what happened, and nothing is wrong with it

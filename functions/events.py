@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from functions.layout import is_unfinished
+from functions.input_keys import is_unfinished
 
 CREATED = ("Put", "Post", "Copy", "CompleteMultipartUpload")
 """How an object comes to be. MinIO files changed tags and locks under `ObjectCreated:` as well."""

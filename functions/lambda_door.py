@@ -114,7 +114,7 @@ class Notice:
 def _app(delivery: Delivery) -> FastAPI:
     """The app behind Mangum: events, handled before they are answered."""
     name, buckets = delivery.function, delivery.buckets
-    app = FastAPI(title=f"koubo {name}")
+    app = FastAPI(title=f"koubo {name}", docs_url=None, redoc_url=None)
 
     @app.post("/events")
     async def post_events(request: Request) -> dict[str, Any]:

@@ -157,14 +157,31 @@ def _pool() -> urllib3.PoolManager:
     return urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=_SILENCE), retries=False)
 
 
+class _AsItComes(io.RawIOBase):
+    """An answer's body, in whatever pieces it comes."""
+
+    def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
+        self._answer = answer
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 -- whatever takes bytes
+        piece = self._answer.read1(len(buffer))
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
 def _announcing(connected: Callable[[], None]) -> urllib3.PoolManager:
-    """A pool that says when a connection is up."""
+    """A pool that says when a connection is up, and whose answers are read by lines cheaply."""
     pool = _pool()
     send = pool.urlopen
 
     def urlopen(*arguments: Any, **named: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 -- urllib3's own
         answer = send(*arguments, **named)
         connected()
+        # Without a buffer every byte of the news would be a call of its own.
+        answer.readline = io.BufferedReader(_AsItComes(answer)).readline  # type: ignore[method-assign]
         return answer
 
     # minio-py takes a `PoolManager` and nothing else.

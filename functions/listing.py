@@ -14,18 +14,21 @@ from functions import runs as runs_of
 from functions.board import keys_of
 from functions.errors import RejectedInput
 from functions.ingest.pairing import looked_at
-from functions.layout import (
-    PART_SUFFIX,
+from functions.input_keys import (
     InputFile,
-    RunKeys,
     error_key,
     is_unfinished,
     parse_input,
+)
+from functions.layout import (
+    PART_SUFFIX,
+    RunKeys,
     recent_prefix,
     run_of_recent,
 )
+from functions.plans import find_plan
 from functions.pool import Outcome
-from functions.runs import Done, Failure, RunState
+from functions.runs import Done, Failure, RunState, Superseded
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -66,13 +69,15 @@ def runs(store: Store, buckets: BucketSettings, limit: int) -> list[RunLine]:
     for tenant in store.folders(buckets.work, ""):
         for entry in islice(store.entries(buckets.work, recent_prefix(tenant)), limit):
             keys = RunKeys(tenant, run_of_recent(entry.key))
-            plan = runs_of.find_plan(store, buckets.work, keys)
+            plan = find_plan(store, buckets.work, keys)
             if plan is None:
                 continue
             state = runs_of.read_state(store, buckets.work, keys)
             why = ""
             if state.phase == "failed":
                 why = documents.load(Failure, store.get(buckets.work, keys.failed)).what
+            if state.phase == "superseded":
+                why = _why_superseded(store, buckets, keys)
             output = plan.group.output(plan.output, ".mp4")
             ends = (plan.made_at, plan.voice.key, plan.face.key)
             found.append(RunLine(state, tenant, *ends, output, why))
@@ -139,4 +144,14 @@ def ends(store: Store, buckets: BucketSettings, outcome: Outcome, place: str) ->
     if store.exists(buckets.work, keys.failed):
         failure = documents.load(Failure, store.get(buckets.work, keys.failed))
         return [f"failed: {failure.run}: {failure.what} {failure.fix}"]
+    if store.exists(buckets.work, keys.superseded):
+        return [f"superseded: {keys.run}: {_why_superseded(store, buckets, keys)}"]
     return []
+
+
+def _why_superseded(store: Store, buckets: BucketSettings, keys: RunKeys) -> str:
+    """What took a run's place, for people."""
+    end = documents.load(Superseded, store.get(buckets.work, keys.superseded))
+    if end.by is not None:
+        return f"the run {end.by} was planned later for the same files and makes the video"
+    return f"{end.key} was replaced; the run of what lies there now makes the video"

@@ -5,14 +5,11 @@ along goes first, so that what lies between stages stays small. The queue has a 
 fit is left to `reconcile.due`, which finds it in the store.
 """
 
-import fcntl
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,16 +17,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from functions import chain
 from functions.cancel import stopping
 from functions.chain import Delivery, FunctionName, Surroundings
-from functions.errors import KouboError
+from functions.data_folder import DataFolder, lock
 from functions.events import ObjectCreated
 from functions.layout import PART_SUFFIX
 from functions.logs import logger, set_up
 from functions.pool import Advance, Job, Outcome, WorkerPool
 from functions.progress import Progress
 from functions.reconcile import due
-from functions.settings import BucketSettings, CacheSettings, LogSettings, StoreSettings
-from functions.storage import InputCache, Store
-from functions.watch import Arrivals, FolderWatch
+from functions.settings import BucketSettings, CacheSettings, LogSettings
 
 log = logger()
 
@@ -78,77 +73,6 @@ class Idle:
 
 
 News = Queued | Advance | Outcome | Idle
-
-
-@dataclass(frozen=True)
-class DataFolder:
-    """The folder of an embedded Koubo: buckets, and a corner of its own.
-
-    Args:
-        root: absolute.
-        remote: where the buckets are instead, on MinIO; the corner stays here.
-    """
-
-    root: Path
-    remote: StoreSettings | None = None
-
-    @property
-    def own(self) -> Path:
-        """What may be deleted whenever nobody works here."""
-        return self.root / ".koubo"
-
-    @property
-    def scratch(self) -> Path:
-        """Files in the making."""
-        return self.own / "scratch"
-
-    def scratch_of(self, worker: int) -> Path:
-        """Those of one worker, by its process id."""
-        return self.scratch / str(worker)
-
-    def sweep_after(self, worker: int) -> None:
-        """Removes what a worker left that died at its work."""
-        shutil.rmtree(self.scratch_of(worker), ignore_errors=True)
-        for held in self.inputs.glob(f"held-{worker}-*"):
-            held.unlink(missing_ok=True)
-
-    def sweep(self, buckets: BucketSettings) -> None:
-        """Removes what processes left that were killed; nobody may be at work here."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(parents=True)
-        for held in self.inputs.glob("held-*"):
-            held.unlink()
-        for bucket in (buckets.work, buckets.output):
-            for path in (self.root / bucket).rglob("*#*"):
-                # The store writes `<name>#<number>` and renames it; no key of ours ends so.
-                if path.name.rpartition("#")[2].isdecimal() and path.is_file():
-                    path.unlink()
-
-    @property
-    def inputs(self) -> Path:
-        """Copies of inputs."""
-        return self.own / "inputs"
-
-    def store(self) -> Store:
-        """The store that the folder is, or that it stands for."""
-        return Store.folder(self.root) if self.remote is None else self.remote.open()
-
-    def arrivals(self, buckets: BucketSettings, settle_seconds: float) -> Arrivals:
-        """What brings events: a watch on the folder, or MinIO's own word."""
-        if self.remote is None:
-            return FolderWatch(self.root, buckets, settle_seconds)
-        from functions.listen import Listener  # noqa: PLC0415 -- needs the extra `s3`
-
-        return Listener.connect(self.remote, buckets)
-
-    @property
-    def place(self) -> str:
-        """Where the buckets are, for people."""
-        return f"{self.root}{os.sep}" if self.remote is None else f"{self.remote.endpoint}/"
-
-    def cache(self) -> InputCache:
-        """Copies of inputs that nobody can change under our hands."""
-        return InputCache(self.inputs, CacheSettings().inputs_limit)
 
 
 def build_functions(
@@ -305,27 +229,3 @@ def _lane(event: ObjectCreated) -> str:
     if event.key.endswith(PART_SUFFIX):
         return event.key.rpartition("/")[0]
     return f"{event.bucket}/{event.key}"
-
-
-class _Lock:
-    def __init__(self, file: int) -> None:
-        self._file = file
-
-    def release(self) -> None:
-        os.close(self._file)
-
-
-def lock(data: DataFolder) -> _Lock:
-    """Takes the data folder for this process, until it ends.
-
-    Raises:
-        KouboError: somebody has it.
-    """
-    data.own.mkdir(parents=True, exist_ok=True)
-    file = os.open(data.own / "lock", os.O_CREAT | os.O_RDWR, 0o644)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(file)
-        raise KouboError(f"another koubo works in {data.root}") from error
-    return _Lock(file)

@@ -4,15 +4,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from functions import documents, runs
+from functions import documents
 from functions.board import Board, keys_of
 from functions.errors import ErrorDocument
 from functions.events import ObjectCreated
 from functions.ingest.pairing import looked_at, pair
 from functions.ingest.settings import IngestSettings
-from functions.layout import OPTIONS_FILE, InputFile, RunKeys, is_unfinished
+from functions.input_keys import OPTIONS_FILE, InputFile, is_unfinished
+from functions.layout import RunKeys
 from functions.local import Local, Queued
 from functions.options import Options, write_options
+from functions.plans import find_plan
 from functions.pool import Outcome
 from functions.runs import Done, Failure
 from functions.settings import BucketSettings
@@ -89,7 +91,7 @@ def _learn(
     keys = keys_of(news.job)
     if keys is not None and keys.run not in plans:
         plans.add(keys.run)
-        board.plan(runs.find_plan(local.store, buckets.work, keys))
+        board.plan(find_plan(local.store, buckets.work, keys))
 
 
 def _results(
@@ -109,7 +111,8 @@ def _results(
             found.append(Result(path, None, error))
         elif (role == "voice") != (path == voice):
             found.append(Result(path, None, _misplaced(file, role)))
-    for plan in pair(local.store, buckets, first, IngestSettings()):
+    for pairing in pair(local.store, buckets, first, IngestSettings()):
+        plan = pairing.plan
         if plan.voice.key != first.key:
             continue
         ended = _ended(local, buckets, plan.keys)
@@ -140,6 +143,9 @@ def _ended(
         return None, ErrorDocument(keys.run, failure.code, failure.what, failure.fix)
     if local.store.exists(buckets.work, keys.cancelled):
         return None, ErrorDocument(keys.run, "cancelled", "The run was cancelled.", "")
+    if local.store.exists(buckets.work, keys.superseded):
+        what = "Another run makes the video, since a file of this one was replaced."
+        return None, ErrorDocument(keys.run, "superseded", what, "")
     return None
 
 

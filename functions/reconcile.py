@@ -15,7 +15,9 @@ from typing import Literal
 from functions import runs
 from functions.errors import RejectedInput
 from functions.events import ObjectCreated
-from functions.layout import RunKeys, active_prefix, is_unfinished, parse_input, run_of_active
+from functions.input_keys import is_unfinished, parse_input
+from functions.layout import RunKeys, active_prefix, run_of_active
+from functions.plans import find_plan
 from functions.settings import BucketSettings
 from functions.storage import Entry, Store
 
@@ -71,7 +73,7 @@ class Sweep:
                 continue
             with suppress(RejectedInput):  # refused when it came; it can't be due
                 file = parse_input(entry.key)
-                handled = file.handled(entry.etag, entry.size)
+                handled = file.handled(entry.identity)
                 if not self.store.exists(self.buckets.work, handled):
                     yield ObjectCreated(self.buckets.input, entry.key, entry.size, entry.etag)
         self._input = None
@@ -98,7 +100,7 @@ class Sweep:
         if runs.state_of(keys, set(objects)).ended:
             self.store.delete(work, keys.active)
             return []
-        plan = runs.find_plan(self.store, work, keys)
+        plan = find_plan(self.store, work, keys)
         if plan is None:
             return []  # about to be planned, or left by a version whose plans we can't read
         if any(keys.segment(index) not in objects for index in range(plan.segments)):

@@ -1,108 +1,40 @@
 """Runs: one voice on one footage. A plan never changes; a state is read off what exists."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Literal
 
 from functions import documents
-from functions.analysis import Footage, Voice
-from functions.errors import RetryableError
-from functions.layout import Group, InputFile, RunKeys, parse_run_object
+from functions.layout import RunKeys, parse_run_object
 from functions.logs import logger
-from functions.options import Options
+from functions.plans import Model, Plan, Segment, find_plan, load_plan, source_frames
 from functions.storage import Store
 
+__all__ = [
+    "Attempt",
+    "Cancelled",
+    "Done",
+    "Failure",
+    "Model",
+    "Phase",
+    "Plan",
+    "RunState",
+    "Segment",
+    "Superseded",
+    "cancel",
+    "find_plan",
+    "is_overtaken",
+    "load_plan",
+    "others_of_pair",
+    "plan_again",
+    "read_state",
+    "retry",
+    "source_frames",
+    "start",
+    "state_of",
+    "supersede",
+]
+
 log = logger()
-
-
-@dataclass(frozen=True)
-class Source:
-    """An input of a run.
-
-    Args:
-        key: in the input bucket.
-        sha256: of its content when it was analysed.
-        digest: names its analysis.
-    """
-
-    key: str
-    sha256: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class Model:
-    """Which model a run uses."""
-
-    name: str
-    version: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is decided before the first segment is rendered.
-
-    Args:
-        run: the run's id, see `run_id`.
-        group: what the files were paired within.
-        made_at: seconds since 1970; no part of the id.
-        voice: what is said.
-        face: who says it.
-        model: what moves the mouth.
-        options: what the job asked for.
-        seconds: of the voice.
-        rate_numerator: frames a second of the output.
-        rate_denominator: see `rate_numerator`.
-        frames: of the output: round(seconds x rate), at least 1.
-        segment_frames: frames of each segment but the last.
-        output: the stem of the output's keys, see `Group.output`.
-    """
-
-    run: str
-    group: Group
-    made_at: float
-    voice: Source
-    face: Source
-    model: Model
-    options: Options
-    seconds: float
-    rate_numerator: int
-    rate_denominator: int
-    frames: int
-    segment_frames: int
-    output: str
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames a second."""
-        return Fraction(self.rate_numerator, self.rate_denominator)
-
-    @property
-    def segments(self) -> int:
-        """How many there are."""
-        return -(-self.frames // self.segment_frames)
-
-    def segment(self, index: int) -> range:
-        """The output frames of a segment."""
-        first = index * self.segment_frames
-        return range(first, min(first + self.segment_frames, self.frames))
-
-    @property
-    def keys(self) -> RunKeys:
-        """Where this run's objects lie."""
-        return RunKeys(self.group.tenant, self.run)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The content of a segment object: the output frames [first, last) of a run."""
-
-    run: str
-    index: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -145,7 +77,24 @@ class Cancelled:
     at: float
 
 
-Phase = Literal["waiting", "inferring", "encoding", "done", "failed", "cancelled"]
+@dataclass(frozen=True)
+class Superseded:
+    """The content of `superseded.json`.
+
+    Args:
+        run: that ended so.
+        at: seconds since 1970.
+        key: of the input that was replaced, in the input bucket; None where only options were.
+        by: the run that makes the video instead; None where it isn't planned yet.
+    """
+
+    run: str
+    at: float
+    key: str | None
+    by: str | None
+
+
+Phase = Literal["waiting", "inferring", "encoding", "done", "failed", "cancelled", "superseded"]
 
 
 @dataclass(frozen=True)
@@ -168,51 +117,7 @@ class RunState:
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.phase in ("done", "failed", "cancelled")
-
-
-def run_id(
-    group: Group, digests: tuple[str, str], model: Model, options: Options, segment_frames: int
-) -> str:
-    """The run's id: the same voice and footage for the same job always give the same one."""
-    identity = (group, digests, model, options, segment_frames)
-    return hashlib.sha256(repr(identity).encode()).hexdigest()[:20]
-
-
-def make_plan(
-    group: Group,
-    voice: tuple[InputFile, Voice],
-    face: tuple[InputFile, Footage],
-    model: Model,
-    options: Options,
-    *,
-    segment_seconds: float,
-    portrait_rate: int,
-    output: str,
-    made_at: float,
-) -> Plan:
-    """Plans a run. Portraits, which have no rate, get `portrait_rate`."""
-    (voice_file, heard), (face_file, seen) = voice, face
-    rate = seen.rate if seen.kind == "video" else Fraction(portrait_rate)
-    frames = max(1, round(Fraction(heard.seconds) * rate))
-    segment_frames = max(1, round(segment_seconds * rate))
-    voice_source = Source(voice_file.key, heard.sha256, heard.digest)
-    face_source = Source(face_file.key, seen.sha256, seen.digest)
-    return Plan(
-        run=run_id(group, (heard.digest, seen.digest), model, options, segment_frames),
-        group=group,
-        made_at=made_at,
-        voice=voice_source,
-        face=face_source,
-        model=model,
-        options=options,
-        seconds=heard.seconds,
-        rate_numerator=rate.numerator,
-        rate_denominator=rate.denominator,
-        frames=frames,
-        segment_frames=segment_frames,
-        output=output,
-    )
+        return self.phase in ("done", "failed", "cancelled", "superseded")
 
 
 def start(store: Store, work: str, plan: Plan) -> Plan:
@@ -229,14 +134,14 @@ def start(store: Store, work: str, plan: Plan) -> Plan:
     if not state.ended:
         # Before the plan: reconcile finds unfinished runs by this alone.
         store.put_new(work, keys.active, b"")
-    store.put_new(work, f"{_planned_pair(plan)}{plan.run}", b"")
+    store.put_new(work, f"{plan.planned_pair}{plan.run}", b"")
     if not store.put_new(work, keys.plan, documents.dump(plan)):
         plan = documents.load(Plan, store.get(work, keys.plan))
     store.put_new(work, keys.recent(plan.made_at), b"")
     if state.ended:
         return plan
     for index in range(plan.segments):
-        store.put_new(work, keys.segment(index), documents.dump(_segment(plan, index)))
+        store.put_new(work, keys.segment(index), documents.dump(plan.segment_document(index)))
     return plan
 
 
@@ -246,7 +151,7 @@ def retry(store: Store, work: str, plan: Plan) -> None:
     if not read_state(store, work, keys).ended:
         return
     removed = _is_removed(store, work, keys)
-    for end in (keys.failed, keys.cancelled, keys.done):
+    for end in keys.ends:
         store.delete(work, end)
     if removed:
         start(store, work, plan)
@@ -259,7 +164,7 @@ def retry(store: Store, work: str, plan: Plan) -> None:
         store.delete(work, keys.part(index))
         store.delete(work, keys.patches(index))
         # Written again, and not only where missing: a new object is what fires infer.
-        store.put(work, keys.segment(index), documents.dump(_segment(plan, index)))
+        store.put(work, keys.segment(index), documents.dump(plan.segment_document(index)))
 
 
 def cancel(store: Store, work: str, keys: RunKeys, at: float) -> None:
@@ -267,38 +172,51 @@ def cancel(store: Store, work: str, keys: RunKeys, at: float) -> None:
     store.put_new(work, keys.cancelled, documents.dump(Cancelled(keys.run, at)))
 
 
+def supersede(
+    store: Store, work: str, keys: RunKeys, at: float, *, key: str | None, by: str | None = None
+) -> None:
+    """Ends a run whose video another one makes: quietly, since nothing is wrong."""
+    if read_state(store, work, keys).ended:
+        return
+    log.info("runs.superseded", run=keys.run, key=key, by=by)
+    store.put_new(work, keys.superseded, documents.dump(Superseded(keys.run, at, key, by)))
+
+
+def plan_again(store: Store, work: str, plan: Plan) -> None:
+    """Plans a run anew whose files are back: as the newest of its pair, under their names of now.
+
+    Parts that it has already stay, and what is missing is due again.
+    """
+    keys = plan.keys
+    before = find_plan(store, work, keys)
+    # First of all: whoever is killed in between leaves a run that is planned again.
+    superseded = Superseded(plan.run, plan.made_at, None, plan.run)
+    store.put(work, keys.superseded, documents.dump(superseded))
+    store.delete(work, keys.done)
+    store.put(work, keys.plan, documents.dump(plan))
+    store.put(work, f"{plan.planned_pair}{plan.run}", b"")
+    store.put(work, keys.recent(plan.made_at), b"")
+    if before is not None and before.made_at != plan.made_at:
+        store.delete(work, keys.recent(before.made_at))
+    retry(store, work, plan)
+
+
+def others_of_pair(store: Store, work: str, plan: Plan) -> list[Plan]:
+    """The other runs that were ever planned for the two files of a run."""
+    prefix = plan.planned_pair
+    names = [entry.key.removeprefix(prefix) for entry in store.entries(work, prefix)]
+    tenant = plan.group.tenant
+    found = (find_plan(store, work, RunKeys(tenant, name)) for name in names if name != plan.run)
+    return [other for other in found if other is not None]
+
+
+def is_overtaken(store: Store, work: str, plan: Plan) -> bool:
+    """Whether a run was planned for the same two files later, which has the word at the output."""
+    return any(other.made_at > plan.made_at for other in others_of_pair(store, work, plan))
+
+
 def _is_removed(store: Store, work: str, keys: RunKeys) -> bool:
     return store.exists(work, keys.cancelled) and not store.exists(work, keys.plan)
-
-
-def _planned_pair(plan: Plan) -> str:
-    return plan.group.planned_pair(plan.voice.key, plan.face.key)
-
-
-def _segment(plan: Plan, index: int) -> Segment:
-    frames = plan.segment(index)
-    return Segment(plan.run, index, frames.start, frames.stop)
-
-
-def load_plan(store: Store, work: str, keys: RunKeys) -> Plan:
-    """Reads a run's plan; FileNotFoundError where there is none."""
-    return documents.load(Plan, store.get(work, keys.plan))
-
-
-def find_plan(store: Store, work: str, keys: RunKeys) -> Plan | None:
-    """A run's plan for those who only look on; None where there is none that can be read.
-
-    That is so for the remains of a deleted run, and for one that another version planned.
-    """
-    try:
-        data = store.get(work, keys.plan)
-    except FileNotFoundError:
-        return None
-    try:
-        return documents.load(Plan, data)
-    except RetryableError as error:
-        log.warning("runs.unreadable_plan", run=keys.run, error=str(error))
-        return None
 
 
 def read_state(store: Store, work: str, keys: RunKeys) -> RunState:
@@ -326,26 +244,8 @@ def _phase(keys: RunKeys, names: set[str], inferred: int, segments: int) -> Phas
         return "failed"
     if keys.cancelled in names:
         return "cancelled"
+    if keys.superseded in names:
+        return "superseded"
     if inferred == 0:
         return "waiting"
     return "encoding" if inferred >= segments else "inferring"
-
-
-def source_frames(output: range, frames: int, loop: str) -> Iterator[int]:
-    """Which footage frame each output frame shows.
-
-    Ping-pong plays 0 1 2 3 2 1 0 1 ..., so that no frame is shown twice in a row; restart plays
-    0 1 2 3 0 1 ...
-
-    Args:
-        output: output frames.
-        frames: of the footage, at least 1.
-        loop: `pingpong` or `restart`.
-    """
-    if loop == "restart" or frames == 1:
-        yield from (index % frames for index in output)
-        return
-    period = 2 * frames - 2
-    for index in output:
-        place = index % period
-        yield place if place < frames else period - place

@@ -110,6 +110,8 @@ class EventSettings(BaseSettings):
         retry_seconds: before the second attempt at an event; doubles with each.
         reconcile_seconds: between looks for events that were lost.
         reconcile_requests: to the store, about, in one such look; the next one goes on from there.
+        deaths: of processes while they handled an event, after which it is given up. More than the
+            attempts at what merely fails, since machines die of other things, too.
         stale_seconds: for which an object must have lain before its event counts as lost. Longer
             than handling takes where several processes serve a function; 0 where one does.
     """
@@ -123,6 +125,7 @@ class EventSettings(BaseSettings):
     queue: int = 100
     workers: int = 1
     retry_seconds: float = 1.0
+    deaths: int = 8
     reconcile_seconds: float = 60
     reconcile_requests: int = 500
     stale_seconds: float = 600

@@ -3,6 +3,8 @@
 import os
 import queue
 import threading
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -30,6 +32,38 @@ class Arrivals(Protocol):
 
     def close(self) -> None:
         """Stops."""
+
+
+@dataclass
+class LookAround:
+    """Tells of nothing, but asks for a look around every so often, see `Arrivals`."""
+
+    seconds: float = 2.0
+    _looked: float = field(default_factory=time.monotonic)
+
+    def events(self, _now: float) -> list[ObjectCreated]:
+        """See `Arrivals`."""
+        return []
+
+    def found(self, event: ObjectCreated, _now: float) -> list[ObjectCreated]:
+        """See `Arrivals`."""
+        return [event]
+
+    def may_have_lost(self) -> bool:
+        """See `Arrivals`."""
+        now = time.monotonic()
+        if now - self._looked < self.seconds:
+            return False
+        self._looked = now
+        return True
+
+    @property
+    def is_quiet(self) -> bool:
+        """See `Arrivals`."""
+        return True
+
+    def close(self) -> None:
+        """See `Arrivals`."""
 
 
 class FolderWatch:

@@ -11,10 +11,11 @@ from hypothesis import settings
 from numpy.typing import NDArray
 
 from demo import sample_face
+from functions.ffmpeg_program import ffmpeg_path
 from functions.ingest.face_models import FaceModels, install
 from functions.ingest.faces import FaceFinder
 from functions.picture import Colour, Picture, rgb_to_yuv
-from functions.process import Limits, ffmpeg_path, run_supervised
+from functions.process import Limits, run_supervised
 from functions.settings import CacheSettings
 
 # How long an example takes says more about the machine than about the code.

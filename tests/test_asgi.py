@@ -12,9 +12,10 @@ from functions.asgi import app_for
 from functions.chain import Handle, Surroundings
 from functions.errors import Code, RejectedInput, RetryableError
 from functions.events import ObjectCreated
+from functions.input_cache import InputCache
 from functions.progress import silent
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 BUCKETS = BucketSettings()
 KEY = "t/news/a b.wav"

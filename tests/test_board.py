@@ -47,6 +47,19 @@ def test_frames_are_counted_by_stage(plain: tuple[Board, io.StringIO]) -> None:
     assert out.getvalue().splitlines()[-1] == "frames: infer 200/500, encode 200/500"
 
 
+def test_a_run_that_ended_early_is_due_no_more(plain: tuple[Board, io.StringIO]) -> None:
+    """Of a run that failed or was superseded, only what was done counts; other runs go on."""
+    made, out = plain
+    made.plan(PLAN)
+    made.plan(plan("goodbye"))
+    made.take(Advance(SEGMENT, 120, 200))
+    made._said = 0.0
+    made.end(None)
+    made._said = 0.0
+    made.end(KEYS)
+    assert out.getvalue().splitlines()[-1] == "frames: infer 120/620, encode 0/500"
+
+
 def test_plain_lines_are_rare(plain: tuple[Board, io.StringIO]) -> None:
     """A log isn't flooded: a thousand steps within a moment are one line."""
     made, out = plain

@@ -11,9 +11,10 @@ from functions.cancel import stopping, watching
 from functions.chain import Delivery
 from functions.errors import CancelledRun
 from functions.events import ObjectCreated
-from functions.layout import RequestKeys, RunKeys
+from functions.layout import RunKeys
 from functions.process import Limits, run_supervised
 from functions.progress import silent
+from functions.request_keys import RequestKeys
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -79,10 +80,10 @@ def test_a_cancelled_file_is_not_begun(store: Store) -> None:
     assert delivery.deliver(INPUT) is None
     assert handled == []
     entry = store.head(BUCKETS.input, FILE.key)
-    record = store.get(BUCKETS.work, FILE.upload(entry.etag, entry.size))
+    record = store.get(BUCKETS.work, FILE.upload(entry.identity))
     upload = documents.load(Upload, record)
     assert (upload.role, upload.refusal) == ("refused", cancel.CANCELLED)
-    assert store.exists(BUCKETS.work, FILE.handled(entry.etag, entry.size))
+    assert store.exists(BUCKETS.work, FILE.handled(entry.identity))
 
 
 def test_a_cancelled_run_is_no_failure(store: Store) -> None:
@@ -127,8 +128,8 @@ def test_looks_are_few(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         until = time.monotonic() + 1.2
         while time.monotonic() < until:
             report(0, 0)
-    # Each look asks for the mark and for the plan.
-    assert 0 < looks <= 2 * 2
+    # Each look asks for two marks and for the plan.
+    assert 0 < looks <= 3 * 2
 
 
 def test_a_store_that_fails_stops_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,11 +9,13 @@ from functions.analysis import Footage, Voice
 from functions.chain import DeadLetter, Delivery, fired_by, give_up
 from functions.errors import Code, ErrorDocument, RejectedInput, RetryableError
 from functions.events import ObjectCreated
-from functions.layout import Group, InputFile, dead_letter
+from functions.input_keys import Group, InputFile
+from functions.layout import dead_letter
 from functions.options import Options
 from functions.picture import Colour
+from functions.plans import Model, make_plan
 from functions.reconcile import due
-from functions.runs import Attempt, Failure, Model
+from functions.runs import Attempt, Failure
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -35,7 +38,7 @@ FOOTAGE = Footage(
     container="mov",
     decoder="",
 )
-PLAN = runs.make_plan(
+PLAN = make_plan(
     Group("t", "news"),
     (InputFile("t", "news", "a.wav"), Voice("v-1", "v", 20.0, 0.1, "wav")),
     (InputFile("t", "news", "b.mp4"), FOOTAGE),
@@ -164,6 +167,36 @@ def test_attempts_end(store: Store) -> None:
     assert "3 times" in written["what"]
     assert "try 2" in written["what"]
     assert due(store, BUCKETS) == []
+
+
+@pytest.mark.parametrize("end", ["done", "cancelled", "superseded"])
+def test_a_run_that_is_over_is_not_complained_of(store: Store, end: str) -> None:
+    """What fails after its run has ended otherwise is settled: no letter, no failure, no word."""
+    runs.start(store, BUCKETS.work, PLAN)
+    store.put(BUCKETS.work, getattr(KEYS, end), b"{}")
+    before = {entry.key for entry in store.entries(BUCKETS.work, "")}
+    for error in (RetryableError("late"), RejectedInput(Code.TAKEN_AWAY, "It is gone.")):
+        assert delivery(store, Handler(error), attempts=1).deliver(SEGMENT) is None
+    assert {entry.key for entry in store.entries(BUCKETS.work, "")} == before
+    assert not list(store.entries(BUCKETS.output, ""))
+
+
+def test_a_removed_run_is_not_brought_back_by_its_failure(store: Store) -> None:
+    """Work that fails because its run was removed leaves nothing of the run behind."""
+    refused = Handler(RejectedInput(Code.TAKEN_AWAY, "It is gone."))
+    assert delivery(store, refused).deliver(SEGMENT) is None
+    assert not list(store.entries(BUCKETS.work, ""))
+
+
+def test_only_the_newest_run_has_a_word_at_the_output(store: Store) -> None:
+    """An older run of the same files fails by itself; its reason would be read as the newer's."""
+    runs.start(store, BUCKETS.work, PLAN)
+    newer = dataclasses.replace(PLAN, run="newer", made_at=PLAN.made_at + 1)
+    runs.start(store, BUCKETS.work, newer)
+    handler = Handler(RejectedInput(Code.UNSUPPORTED, "No such model."))
+    assert delivery(store, handler).deliver(SEGMENT) is None
+    assert runs.read_state(store, BUCKETS.work, KEYS).phase == "failed"
+    assert not list(store.entries(BUCKETS.output, ""))
 
 
 def test_a_given_up_upload_is_not_brought_back(store: Store) -> None:

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from functions.cli import app
+from functions.data_folder import DataFolder, lock
 from functions.ingest.face_models import FaceModels
-from functions.local import DataFolder, lock
 from functions.settings import BucketSettings
 from functions.storage import Store
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from functions.data_folder import DataFolder
 from functions.doctor import Finding, examine, table
+from functions.ffmpeg_program import ffmpeg_path
 from functions.ingest.face_models import FaceModels
-from functions.local import DataFolder
-from functions.process import ffmpeg_path
 from functions.settings import CacheSettings
 
 

@@ -7,10 +7,16 @@ from hypothesis import strategies as st
 from functions import documents
 from functions.analysis import Chunk, Footage, Voice
 from functions.errors import ErrorDocument, RetryableError
-from functions.layout import Group
+from functions.input_keys import Group
 from functions.options import Options
 from functions.picture import Colour
-from functions.runs import Attempt, Done, Failure, Model, Plan, Segment, Source
+from functions.plans import (
+    Model,
+    Plan,
+    Segment,
+    Source,
+)
+from functions.runs import Attempt, Done, Failure
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 WHOLE = st.integers(0, 2**53)

@@ -8,10 +8,11 @@ from functions import documents
 from functions.chain import DeadLetter, Handle, Surroundings
 from functions.errors import Code, RejectedInput, RetryableError
 from functions.events import ObjectCreated
+from functions.input_cache import InputCache
 from functions.lambda_door import LambdaHandler, lambda_for
 from functions.progress import silent
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 BUCKETS = BucketSettings()
 

@@ -8,13 +8,15 @@ from rich.console import Console
 from functions import documents, runs
 from functions.analysis import Footage, Upload, Voice
 from functions.events import ObjectCreated
-from functions.layout import Group, InputFile, RunKeys, parse_input
+from functions.input_keys import Group, InputFile, parse_input
+from functions.layout import RunKeys
 from functions.listing import ends, table, unpaired
 from functions.listing import runs as listed
 from functions.options import Options
 from functions.picture import Colour
+from functions.plans import Model, Plan, make_plan
 from functions.pool import Job, Outcome
-from functions.runs import Done, Failure, Model, Plan
+from functions.runs import Done, Failure
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -31,7 +33,7 @@ def plan(name: str, made_at: float = NOW, tenant: str = "t") -> Plan:
     footage = Footage(
         *("f-1", "f", "video", 64, 48, 25, 1, 10, Colour(), 0, 10, (), 0, "mov", ""),
     )
-    return runs.make_plan(
+    return make_plan(
         Group(tenant, "news"),
         (InputFile(tenant, "news", f"{name}.wav"), Voice(name, name, 20.0, 0.1, "wav")),
         (InputFile(tenant, "news", "anna.mp4"), footage),
@@ -52,7 +54,7 @@ def looked_at(store: Store, key: str, role: str) -> None:
     store.put(BUCKETS.input, key, b"x")
     file, entry = parse_input(key), store.head(BUCKETS.input, key)
     upload = Upload(file.file, role, role, None)  # type: ignore[arg-type]
-    store.put(BUCKETS.work, file.upload(entry.etag, entry.size), documents.dump(upload))
+    store.put(BUCKETS.work, file.upload(entry.identity), documents.dump(upload))
 
 
 def failed(keys: RunKeys, why: str) -> bytes:
@@ -141,6 +143,25 @@ def test_ends_are_told(tmp_path: Path) -> None:
     store.put(BUCKETS.output, "t/news/no.mp4.error.json", b"{}")
     (line,) = said("t/news/no.mp4", BUCKETS.input)
     assert line.startswith("refused: t/news/no.mp4")
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        (None, "t/news/anna.mp4 was replaced; the run of what lies there now makes the video"),
+        ("abc", "the run abc was planned later for the same files and makes the video"),
+    ],
+)
+def test_superseded_runs_are_told(tmp_path: Path, by: str | None, said: str) -> None:
+    """A run that was overtaken is shown as that, with what took its place, and not as failed."""
+    store = Store.folder(tmp_path)
+    keys = started(store, "hello")
+    runs.supersede(store, BUCKETS.work, keys, NOW, key="t/news/anna.mp4", by=by)
+    (line,) = listed(store, BUCKETS, 9)
+    assert (line.state.phase, line.why) == ("superseded", said)
+    job = Job("encode", ObjectCreated(BUCKETS.work, keys.patches(0)))
+    (told,) = ends(store, BUCKETS, Outcome(job, None, 1.0, 1.0), f"{tmp_path}/")
+    assert told == f"superseded: {keys.run}: {said}"
 
 
 @pytest.mark.parametrize("kind", ["segment", "patches", "part"])

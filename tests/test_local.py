@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 
 from functions import runs
-from functions.errors import KouboError
+from functions.data_folder import DataFolder
 from functions.events import ObjectCreated
 from functions.layout import RunKeys
-from functions.local import DataFolder, Idle, Local, LocalSettings, News, Queued, lock
+from functions.local import (
+    Idle,
+    Local,
+    LocalSettings,
+    News,
+    Queued,
+)
 from functions.logs import LogSettings
 from functions.pool import Job, Outcome
 from functions.reconcile import due
@@ -51,27 +57,6 @@ def until(local: Local, seconds: float = 60.0) -> Iterator[News]:
     for news in local.work():
         yield news
         assert time.monotonic() < deadline
-
-
-def test_one_at_a_time(tmp_path: Path) -> None:
-    """A data folder has one owner; when that ends, however, the next one may have it."""
-    data = DataFolder(tmp_path)
-    held = lock(data)
-    with pytest.raises(KouboError, match="another koubo"):
-        lock(data)
-    held.release()
-    lock(data).release()
-
-
-def test_remains_of_a_killed_one_are_cleared(tmp_path: Path) -> None:
-    """Scratch files and held inputs of a process that was killed are gone; the cache stays."""
-    own = DataFolder(tmp_path).own
-    for name in ("scratch/ingest-x/voice.wav", "inputs/held-1-a", "inputs/" + "ab" * 32):
-        (own / name).parent.mkdir(parents=True, exist_ok=True)
-        (own / name).write_bytes(b"x")
-    with running(tmp_path):
-        assert list((own / "scratch").iterdir()) == []
-        assert [path.name for path in (own / "inputs").iterdir()] == ["ab" * 32]
 
 
 def test_a_growing_file_is_left_alone(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from functions.errors import Code, RejectedInput
+from functions.ffmpeg_program import ffmpeg_path
 from functions.media import (
     VideoFile,
     open_container,
@@ -19,7 +20,6 @@ from functions.media import (
     video_stream,
 )
 from functions.picture import Picture, whole_rgb
-from functions.process import ffmpeg_path
 from functions.stills import is_portrait
 
 Ffmpeg = Callable[..., Path]

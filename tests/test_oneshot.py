@@ -5,8 +5,9 @@ import pytest
 from rich.console import Console
 
 from functions.board import Board
+from functions.data_folder import DataFolder
 from functions.ingest.face_models import FaceModels
-from functions.local import DataFolder, Local, LocalSettings
+from functions.local import Local, LocalSettings
 from functions.logs import LogSettings
 from functions.oneshot import Request, Result, fetch, run
 from functions.options import Options

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from functions.errors import NotSetUpError, RetryableError
-from functions.process import Limits, ProgramFailedError, ffmpeg_path, run_supervised
+from functions.errors import RetryableError
+from functions.process import Limits, ProgramFailedError, run_supervised
 
 PYTHON = sys.executable
 BRIEF = Limits(seconds=20)
@@ -171,19 +171,3 @@ def test_program_dies_with_its_parent(tmp_path: Path) -> None:
         parent.wait()
     psutil.wait_procs([program], timeout=10)
     assert not alive(program.pid)
-
-
-def test_ffmpeg_is_found() -> None:
-    """The program that is found runs."""
-    run_supervised([ffmpeg_path(), "-version"], limits=BRIEF)
-
-
-def test_chosen_ffmpeg_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A setting that points nowhere is an error that says so, not another ffmpeg."""
-    monkeypatch.setenv("KOUBO_FFMPEG_PATH", "/nowhere/ffmpeg")
-    ffmpeg_path.cache_clear()
-    try:
-        with pytest.raises(NotSetUpError, match="/nowhere/ffmpeg"):
-            ffmpeg_path()
-    finally:
-        ffmpeg_path.cache_clear()

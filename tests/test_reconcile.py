@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from functions import documents, runs
-from functions.layout import RunKeys, parse_input
+from functions.input_keys import parse_input
+from functions.layout import RunKeys
 from functions.reconcile import Sweep, due
 from functions.settings import BucketSettings
 from functions.storage import Store
@@ -68,7 +69,7 @@ def test_due_passes_over_runs_without_a_plan(store: Store) -> None:
 
 def handled(store: Store, key: str) -> None:
     entry = store.head(BUCKETS.input, key)
-    store.put(BUCKETS.work, parse_input(key).handled(entry.etag, entry.size), b"")
+    store.put(BUCKETS.work, parse_input(key).handled(entry.identity), b"")
 
 
 def test_ended_runs_are_not_looked_at(store: Store) -> None:

@@ -9,9 +9,10 @@ import ffmpeg
 
 from functions.encode.segment import VideoFormat
 from functions.errors import RetryableError
+from functions.ffmpeg_program import ffmpeg_path
 from functions.media import open_video
 from functions.picture import whole_rgb
-from functions.process import Limits, ffmpeg_path, run_supervised
+from functions.process import Limits, run_supervised
 from functions.stills import jpeg
 
 # AAC comes in packets of 1024 samples, so the sound may end that much later than the voice.

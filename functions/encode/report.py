@@ -6,10 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from functions.analysis import Footage, Spent
+from functions.ffmpeg_program import ffmpeg_version
 from functions.options import Options
 from functions.patches import Served
-from functions.process import ffmpeg_version
-from functions.runs import Model, Plan
+from functions.plans import Model, Plan
 
 _PACKAGES = ("koubo", "av", "numpy", "onnxruntime", "opencv-python-headless")
 

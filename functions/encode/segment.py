@@ -11,9 +11,10 @@ import ffmpeg
 from functions.encode.composite import Canvas, blend
 from functions.encode.label import Overlay
 from functions.errors import RetryableError
+from functions.ffmpeg_program import ffmpeg_path
 from functions.patches import Patches
 from functions.picture import Colour, Picture
-from functions.process import Finished, Limits, ffmpeg_path, run_supervised
+from functions.process import Finished, Limits, run_supervised
 
 Quality = Literal["speed", "standard", "quality"]
 

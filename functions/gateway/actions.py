@@ -10,7 +10,8 @@ from functions.gateway.problems import ProblemError, Refusal
 from functions.gateway.removal import remove
 from functions.gateway.requests import RequestDocument
 from functions.gateway.states import Located, Mark, States, find_mark
-from functions.layout import OPTIONS_FILE, InputFile, RequestKeys
+from functions.input_keys import OPTIONS_FILE, InputFile
+from functions.request_keys import RequestKeys
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -37,7 +38,7 @@ class Actions:
         phase = self._states.view(found).phase
         if phase == "cancelled":
             return
-        if phase in ("done", "failed"):
+        if phase in ("done", "failed", "superseded"):
             raise ProblemError(Refusal.ALREADY_ENDED, f"The run {found.id} is {phase} already.")
         self._stop(found, removed=False)
 
@@ -108,8 +109,8 @@ class Actions:
         upload = self._states.looked_at(file)
         if upload is not None and upload.refusal in _RETRIABLE:
             entry = self.store.head(bucket, file.key)
-            self.store.delete(work, file.upload(entry.etag, entry.size))
-            self.store.delete(work, file.handled(entry.etag, entry.size))
+            self.store.delete(work, file.upload(entry.identity))
+            self.store.delete(work, file.handled(entry.identity))
             self.store.delete(self.buckets.output, file.error)
         elif upload is not None:
             return
@@ -128,9 +129,7 @@ class Actions:
 
     def _remove_input(self, file: InputFile) -> None:
         self.store.delete(self.buckets.input, file.key)
-        for entry in list(
-            self.store.entries(self.buckets.work, f"{file.group.uploads}{file.file}/")
-        ):
+        for entry in list(self.store.entries(self.buckets.work, file.uploads)):
             self.store.delete(self.buckets.work, entry.key)
         self.store.delete(self.buckets.output, file.error)
 

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from functions.gateway import results, runs, uploads
 from functions.gateway.desk import Desk
 from functions.gateway.problems import Problem, add_problems
+from functions.gateway.reference import add_reference
 from functions.gateway.views import NewRuns, NewUpload, RunEvent
 from functions.health import add_health
 from functions.logs import logger
@@ -53,6 +54,8 @@ def create_app(open_desk: Callable[[], Desk]) -> FastAPI:
         version="1",
         description=_ABOUT,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
         # For the document alone; `desk.tenant_of` is what looks at the token.
         dependencies=[Depends(HTTPBearer(auto_error=False, description="A tenant's token."))],
     )
@@ -64,19 +67,24 @@ def create_app(open_desk: Callable[[], Desk]) -> FastAPI:
         return app.state.desk.store, app.state.desk.buckets
 
     add_health(app, "gateway", reach)
+    add_reference(app)
     app.add_middleware(_Counted)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]  # FastAPI's own way to change it
     return app
 
 
-async def _tidy(desk: Desk) -> None:
+def tidy(desk: Desk, tenant: str) -> None:
     """Places the files of requests that were interrupted, and removes uploads nobody used."""
+    desk.requests.heal(tenant)
+    desk.requests.sweep(tenant, desk.settings.upload_hours)
+
+
+async def _tidy(desk: Desk) -> None:
+    """Tidies up for every tenant, from time to time."""
     while True:
         for tenant in sorted(desk.tenants.names):
             try:
-                await to_thread.run_sync(desk.requests.heal, tenant, abandon_on_cancel=True)
-                hours = desk.settings.upload_hours
-                await to_thread.run_sync(desk.requests.sweep, tenant, hours, abandon_on_cancel=True)
+                await to_thread.run_sync(tidy, desk, tenant, abandon_on_cancel=True)
             except Exception:
                 # Whatever it is, requests are still answered, and the next time may be better.
                 log.exception("gateway.untidy", tenant=tenant)

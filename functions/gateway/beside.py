@@ -8,19 +8,19 @@ from functions.gateway.app import create_app
 from functions.gateway.desk import Desk
 from functions.gateway.server import Server
 from functions.gateway.settings import GatewaySettings
-from functions.settings import BucketSettings
+from functions.settings import BucketSettings, StoreSettings
 from functions.storage import Store
 
 OFF = "off"
 
 
 @contextmanager
-def beside(store: Store, public: Store, where: str | None) -> Iterator[str]:
+def beside(store: Store, remote: StoreSettings | None, where: str | None) -> Iterator[str]:
     """Serves runs over HTTP for as long as the context lasts.
 
     Args:
         store: where everything is.
-        public: the same by the address that clients reach it at.
+        remote: how it is reached, where it is an object store.
         where: `host:port`, or `off`; None is the settings' place, and does without where that is
             taken, as by another `koubo up`.
 
@@ -34,6 +34,7 @@ def beside(store: Store, public: Store, where: str | None) -> Iterator[str]:
         yield "Runs over HTTP are off"
         return
     settings = _settings(where)
+    public = store if remote is None else settings.public_store(remote).open()
     desk = Desk.open(store, BucketSettings(), settings, public)
     server = Server(create_app(lambda: desk), settings.host, settings.port)
     try:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from math import inf
 
 from anyio import sleep, to_thread
 
@@ -59,6 +60,7 @@ async def follow(
     *,
     poll_seconds: float,
     heartbeat_seconds: float,
+    most_seconds: float | None = None,
 ) -> AsyncIterator[str]:
     """The event stream of a run, to its end, or until it was removed (`gone`).
 
@@ -67,9 +69,11 @@ async def follow(
         known: the state that the client knows already.
         poll_seconds: between looks.
         heartbeat_seconds: after which the stream says that it is still there.
+        most_seconds: after which it ends before the run does; None follows the run to its end.
     """
     yield f"retry: {_RECONNECT_MS}\n\n"
     estimate, said = Estimate(), time.monotonic()
+    over = said + (inf if most_seconds is None else most_seconds)
     while True:
         try:
             view = await to_thread.run_sync(look)
@@ -84,7 +88,7 @@ async def follow(
         if state != known:
             known, said = state, time.monotonic()
             yield _event(view, state, estimate.left(view, time.time()))
-        if view.ended:
+        if view.ended or time.monotonic() >= over:
             return
         if time.monotonic() - said >= heartbeat_seconds:
             said = time.monotonic()

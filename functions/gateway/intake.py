@@ -15,8 +15,8 @@ from functions.gateway.names import safe_name
 from functions.gateway.problems import Fault, ProblemError, Refusal
 from functions.gateway.requests import Given, Order, named, upload_id
 from functions.gateway.views import Input, NewRuns
-from functions.layout import upload_key
 from functions.options import Options
+from functions.request_keys import upload_key
 
 _MAX_TEXT = 1 << 16
 

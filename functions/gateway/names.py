@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 
-from functions.layout import OPTIONS_FILE, is_unfinished
+from functions.input_keys import OPTIONS_FILE, is_unfinished
 
 # Two of them and a hyphen still fit into a disk's 255 bytes with `.error.json`.
 _LONGEST = 100

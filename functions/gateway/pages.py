@@ -5,18 +5,13 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 
-from functions import runs
 from functions.gateway.cursor import Cursor
 from functions.gateway.requests import Requests
 from functions.gateway.states import Located, States
 from functions.gateway.views import Phase, RunView
-from functions.layout import (
-    RunKeys,
-    is_request,
-    recent_prefix,
-    requested_prefix,
-    run_of_recent,
-)
+from functions.layout import RunKeys, recent_prefix, run_of_recent
+from functions.plans import find_plan
+from functions.request_keys import is_request, requested_prefix
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -111,7 +106,7 @@ class Pages:
             if document is not None:
                 yield from States(self.store, self.buckets).of_document(tenant, document)
             return
-        plan = runs.find_plan(self.store, self.buckets.work, RunKeys(tenant, name))
+        plan = find_plan(self.store, self.buckets.work, RunKeys(tenant, name))
         if plan is None:
             return
         group = plan.group

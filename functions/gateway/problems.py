@@ -31,6 +31,7 @@ class Refusal(Enum):
     NO_SUCH_METHOD = Rejection(405, "See the Allow header, or /docs.")
     NOT_FINISHED = Rejection(409, "Follow the run's events and come back when it is done.")
     NO_RESULT = Rejection(409, "The run's error says why; mend that, then POST to its retry.")
+    SUPERSEDED = Rejection(409, "Look for a later run of the same files: GET /v1/runs lists it.")
     ALREADY_ENDED = Rejection(409, "Nothing is left to cancel; DELETE removes the run.")
     NOT_RETRIABLE = Rejection(409, "Only failed and cancelled runs can be tried again.")
     TOO_LARGE = Rejection(413, "Send a smaller file, or have the operator raise the limit.")

@@ -2,7 +2,7 @@
 
 from functions import runs
 from functions.layout import RunKeys
-from functions.runs import Plan
+from functions.plans import Plan, find_plan
 from functions.storage import Store
 
 
@@ -32,5 +32,5 @@ def remove(store: Store, work: str, output: str, plan: Plan, at: float) -> None:
 
 def _made(store: Store, work: str, keys: RunKeys, output: str) -> bool:
     """Whether another run, with other options, made the output of this name."""
-    plan = runs.find_plan(store, work, keys)
+    plan = find_plan(store, work, keys)
     return plan is not None and plan.output == output and store.exists(work, keys.done)

@@ -20,18 +20,16 @@ from functions.errors import RejectedInput
 from functions.gateway.names import free_names
 from functions.gateway.problems import ProblemError, Refusal
 from functions.gateway.views import Input
-from functions.layout import (
-    OPTIONS_FILE,
+from functions.input_keys import OPTIONS_FILE, is_unfinished, parse_input
+from functions.layout import run_of_recent
+from functions.logs import logger
+from functions.options import Options, write_options
+from functions.request_keys import (
     RequestKeys,
-    is_unfinished,
-    parse_input,
     requested_prefix,
-    run_of_recent,
     upload_prefix,
     uploaded_name,
 )
-from functions.logs import logger
-from functions.options import Options, write_options
 from functions.settings import BucketSettings
 from functions.storage import Store
 

@@ -36,6 +36,7 @@ def _outcomes(which: Which) -> dict[int | str, dict[str, Any]]:
         Refusal.INVALID,
         Refusal.NOT_FINISHED,
         Refusal.NO_RESULT,
+        Refusal.SUPERSEDED,
         Refusal.BAD_RANGE,
     )
     return {
@@ -112,6 +113,7 @@ async def get_events(
                 last_event_id,
                 poll_seconds=times.poll_seconds,
                 heartbeat_seconds=times.heartbeat_seconds,
+                most_seconds=times.follow_seconds,
             ):
                 yield text
 
@@ -164,6 +166,11 @@ def _serve(
 def _key_of(desk: Desk, tenant: str, run: str, which: Which) -> str:
     found = desk.states.locate(tenant, run)
     view = desk.states.view(found)
+    if view.phase == "superseded":
+        raise ProblemError(
+            Refusal.SUPERSEDED,
+            f"The run {run} made no video, since one of its files was replaced meanwhile.",
+        )
     if view.phase in ("failed", "cancelled"):
         why = view.error.what if view.error else "It was cancelled."
         raise ProblemError(Refusal.NO_RESULT, f"The run {run} is {view.phase}: {why}")

@@ -23,7 +23,7 @@ from functions.gateway.views import (
     RunView,
     links_of,
 )
-from functions.layout import RequestKeys
+from functions.request_keys import RequestKeys
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from functions.errors import NotSetUpError
+from functions.settings import StoreSettings
 
 DEFAULT_TENANT = "default"
 
@@ -32,6 +33,8 @@ class GatewaySettings(BaseSettings):
         upload_hours: after which an upload that nobody used is removed.
         poll_seconds: between looks at a run that somebody follows.
         heartbeat_seconds: after which an event stream says that it is still there.
+        follow_seconds: after which an event stream ends, and the client comes back by itself; for
+            proxies and platforms that cut long answers. None lets it last.
     """
 
     model_config = SettingsConfigDict(env_prefix="KOUBO_GATEWAY_", frozen=True)
@@ -54,6 +57,7 @@ class GatewaySettings(BaseSettings):
     upload_hours: float = Field(default=24, gt=0)
     poll_seconds: float = Field(default=0.5, gt=0)
     heartbeat_seconds: float = Field(default=15, gt=0)
+    follow_seconds: float | None = Field(default=None, gt=0)
 
     def tenants(self) -> dict[str, str]:
         """Tokens and whom they let in; empty where none is needed.
@@ -72,6 +76,12 @@ class GatewaySettings(BaseSettings):
                 "set KOUBO_GATEWAY_TOKEN or KOUBO_GATEWAY_TOKEN_FILE, or listen on 127.0.0.1"
             )
         return found
+
+    def public_store(self, store: StoreSettings) -> StoreSettings:
+        """The store by the address that clients reach it at, for links into it."""
+        if self.public_endpoint is None:
+            return store
+        return store.model_copy(update={"endpoint": self.public_endpoint})
 
     def _single(self) -> list[str]:
         found = [] if self.token is None else [self.token.get_secret_value()]

@@ -11,15 +11,11 @@ from functions.errors import ErrorDocument
 from functions.gateway.problems import ProblemError, Refusal
 from functions.gateway.requests import RequestDocument, RequestFile, Requests
 from functions.gateway.views import Inputs, Phase, RunFault, RunView, StageProgress, links_of
-from functions.layout import (
-    OPTIONS_FILE,
-    Group,
-    InputFile,
-    RequestKeys,
-    RunKeys,
-    is_request,
-)
-from functions.runs import Failure, Plan, RunState
+from functions.input_keys import OPTIONS_FILE, Group, InputFile
+from functions.layout import RunKeys
+from functions.plans import Plan, find_plan
+from functions.request_keys import RequestKeys, is_request
+from functions.runs import Failure, RunState
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -32,6 +28,7 @@ _PHASES: dict[runs.Phase, Phase] = {
     "done": "done",
     "failed": "failed",
     "cancelled": "cancelled",
+    "superseded": "superseded",
 }
 
 
@@ -107,11 +104,11 @@ class States:
         voice = keys.input(document.voice.file).key
         group = Group(tenant, document.request)
         run = _planned_for(self.store, work, group, voice, keys.input(face.file).key)
-        plan = runs.find_plan(self.store, work, RunKeys(tenant, run)) if run else None
+        plan = find_plan(self.store, work, RunKeys(tenant, run)) if run else None
         return Located(tenant, f"{document.request}-{number}", plan, document, number)
 
     def _of_bucket(self, tenant: str, run: str) -> Located | None:
-        plan = runs.find_plan(self.store, self.buckets.work, RunKeys(tenant, run))
+        plan = find_plan(self.store, self.buckets.work, RunKeys(tenant, run))
         return None if plan is None else Located(tenant, run, plan)
 
     def view(self, found: Located) -> RunView:
@@ -193,7 +190,7 @@ class States:
         """
         entry = self.store.head(self.buckets.input, file.key)
         try:
-            data = self.store.get(self.buckets.work, file.upload(entry.etag, entry.size))
+            data = self.store.get(self.buckets.work, file.upload(entry.identity))
         except FileNotFoundError:
             return None
         return documents.load(Upload, data)

@@ -12,7 +12,7 @@ from functions.gateway.names import safe_name
 from functions.gateway.problems import ProblemError, Refusal, responses
 from functions.gateway.requests import upload_id
 from functions.gateway.views import UPLOAD_PATTERN, NewUpload, Uploaded, UploadPlace
-from functions.layout import upload_key
+from functions.request_keys import upload_key
 
 router = APIRouter(prefix="/v1/uploads", tags=["uploads"])
 

@@ -14,7 +14,16 @@ _REQUEST = "r5b0c8a3a2f6f4e7d9a10"
 
 UploadId = Annotated[str, StringConstraints(pattern=UPLOAD_PATTERN)]
 
-Phase = Literal["waiting", "ingesting", "inferring", "encoding", "done", "failed", "cancelled"]
+Phase = Literal[
+    "waiting",
+    "ingesting",
+    "inferring",
+    "encoding",
+    "done",
+    "failed",
+    "cancelled",
+    "superseded",
+]
 
 
 class NewUpload(BaseModel):
@@ -231,7 +240,7 @@ class RunView(BaseModel):
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.phase in ("done", "failed", "cancelled")
+        return self.phase in ("done", "failed", "cancelled", "superseded")
 
 
 class RunPage(BaseModel):

@@ -17,8 +17,13 @@ from functions.layout import FootageKeys, RunKeys, RunObject, VoiceKeys, parse_r
 from functions.logs import logger
 from functions.lossless import FrameWriter
 from functions.patches import Header, Placement, Served, write_patches
+from functions.plans import (
+    Model,
+    Segment,
+    load_plan,
+    source_frames,
+)
 from functions.progress import Progress
-from functions.runs import Model, Segment, load_plan, source_frames
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -63,8 +68,8 @@ class Infer:
             raise RetryableError(f"{event.key} needs what isn't there: {error}") from error
 
     def _is_settled(self, keys: RunKeys, index: int) -> bool:
-        ends = (keys.patches(index), keys.part(index), keys.done, keys.failed, keys.cancelled)
-        return any(self.store.exists(self.buckets.work, key) for key in ends)
+        made = (keys.patches(index), keys.part(index))
+        return any(self.store.exists(self.buckets.work, key) for key in (*made, *keys.ends))
 
     def _infer(self, keys: RunKeys, item: RunObject) -> None:
         store, work = self.store, self.buckets.work

@@ -14,7 +14,7 @@ from functions.infer.manifest import find_model
 from functions.infer.settings import InferSettings
 from functions.infer.viseme import Viseme
 from functions.lambda_door import lambda_for
-from functions.runs import Model
+from functions.plans import Model
 
 FAMILIES = {"viseme": Viseme.load}
 

@@ -8,30 +8,31 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from functions import documents, runs
+from functions import documents
 from functions.analysis import Chunk, FrameMap, Spent, Track, Upload, content_digest
 from functions.errors import Code, RejectedInput
 from functions.events import ObjectCreated
 from functions.ingest.faces import FaceFinder
 from functions.ingest.footage import FootageLimits, analyse_portrait, analyse_video
 from functions.ingest.pairing import pair
+from functions.ingest.replacement import settle, supersede_earlier
 from functions.ingest.settings import IngestSettings
 from functions.ingest.voice import analyse_voice
-from functions.layout import (
+from functions.input_cache import InputCache
+from functions.input_keys import (
     OPTIONS_FILE,
-    FootageKeys,
     InputFile,
-    VoiceKeys,
     error_key,
     is_unfinished,
     parse_input,
 )
+from functions.layout import FootageKeys, VoiceKeys
 from functions.logs import logger
 from functions.media import open_container, video_stream
 from functions.progress import Progress
 from functions.settings import BucketSettings
 from functions.stills import is_portrait
-from functions.storage import Entry, InputCache, Store
+from functions.storage import Entry, Store
 
 log = logger()
 
@@ -87,17 +88,18 @@ class Ingest:
         fresh = not file.is_options and self._look_at(file, entry)
         self._pair(file, again=fresh)
         # Last: until then reconcile brings the upload back.
-        self.store.put_new(self.buckets.work, file.handled(entry.etag, entry.size), b"")
+        self.store.put_new(self.buckets.work, file.handled(entry.identity), b"")
 
     def _look_at(self, file: InputFile, entry: Entry) -> bool:
         """Analyses a version of a file that has no record yet; False where it has."""
-        record = file.upload(entry.etag, entry.size)
+        record = file.upload(entry.identity)
         if self._is_known(file, record):
             return False
         try:
             upload = self._analyse(file, entry)
             self.store.delete(self.buckets.output, file.error)
         except RejectedInput as refusal:
+            supersede_earlier(self.store, self.buckets, file, entry, digest=None)
             self._refuse(file.error, file.key, refusal)
             upload = Upload(file.file, "refused", "", refusal.code.public)
         self.store.put_new(self.buckets.work, record, documents.dump(upload))
@@ -123,13 +125,15 @@ class Ingest:
                 f"{self.settings.max_bytes / 1e9:.1f} GB.",
             )
         with self.cache.hold(self.store, self.buckets.input, file.key) as (path, sha256):
+            digest = content_digest(sha256)
+            supersede_earlier(self.store, self.buckets, file, entry, digest)
             kind = kind_of(path)
             if kind == "voice":
                 self._voice(file, path, sha256)
             else:
                 self._footage(file, path, sha256, kind)
         role: Literal["voice", "face"] = "voice" if kind == "voice" else "face"
-        return Upload(file.file, role, content_digest(sha256), None)
+        return Upload(file.file, role, digest, None)
 
     def _voice(self, file: InputFile, path: Path, sha256: str) -> None:
         keys = VoiceKeys(file.tenant, content_digest(sha256))
@@ -196,21 +200,13 @@ class Ingest:
         A file that comes again makes those due that failed, were cancelled, or lost their video.
         """
         try:
-            plans = pair(self.store, self.buckets, file, self.settings)
+            pairings = pair(self.store, self.buckets, file, self.settings)
         except RejectedInput as refusal:
             # Only the options can be refused here; the job waits until they are mended.
             options = InputFile(file.tenant, file.job, OPTIONS_FILE)
             self._refuse(options.error, options.key, refusal)
             return
-        for plan in plans:
-            if again and file.key in (plan.voice.key, plan.face.key) and self._is_lost(plan):
-                runs.retry(self.store, self.buckets.work, plan)
-
-    def _is_lost(self, plan: runs.Plan) -> bool:
-        phase = runs.read_state(self.store, self.buckets.work, plan.keys).phase
-        video = plan.group.output(plan.output, ".mp4")
-        gone = phase == "done" and not self.store.exists(self.buckets.output, video)
-        return phase in ("failed", "cancelled") or gone
+        settle(self.store, self.buckets, file, pairings, again=again)
 
     def _refuse(self, error_key: str, key: str, refusal: RejectedInput) -> None:
         log.warning("ingest.refused", key=key, code=refusal.code.public, what=refusal.what)

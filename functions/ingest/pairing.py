@@ -1,24 +1,24 @@
 """Pairing: every voice with every face of a group is a run."""
 
 import time
+from dataclasses import dataclass
 
 from functions import documents, runs
 from functions.analysis import Footage, Upload, Voice
 from functions.cancel import is_cancelled
 from functions.errors import Code, RejectedInput
 from functions.ingest.settings import IngestSettings
-from functions.layout import (
+from functions.input_keys import (
     OPTIONS_FILE,
-    FootageKeys,
     InputFile,
-    VoiceKeys,
     is_unfinished,
     output_stem,
     parse_input,
 )
+from functions.layout import FootageKeys, VoiceKeys
 from functions.logs import logger
 from functions.options import Options, parse_options
-from functions.runs import Model
+from functions.plans import Model, Plan, make_plan
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -27,9 +27,22 @@ log = logger()
 _MAX_OPTIONS_BYTES = 1 << 16
 
 
+@dataclass(frozen=True)
+class Pairing:
+    """One voice and one face of a group.
+
+    Args:
+        wanted: what would be planned now.
+        plan: what is planned: an earlier plan of the same run, if there is one.
+    """
+
+    wanted: Plan
+    plan: Plan
+
+
 def pair(
     store: Store, buckets: BucketSettings, file: InputFile, settings: IngestSettings
-) -> list[runs.Plan]:
+) -> list[Pairing]:
     """Plans every run of the file's group whose inputs are analysed; planned ones stay as they are.
 
     Raises:
@@ -40,14 +53,14 @@ def pair(
     faces = [(f, u) for f, u in uploads if u.role == "face"]
     options = read_options(store, buckets, file)
     model = _model(options, settings)
-    plans = []
+    pairings = []
     for voice_file, voice_upload in voices:
         voice_keys = VoiceKeys(file.tenant, voice_upload.digest)
         voice = documents.load(Voice, store.get(buckets.work, voice_keys.document))
         for face_file, face_upload in faces:
             face_keys = FootageKeys(file.tenant, face_upload.digest)
             footage = documents.load(Footage, store.get(buckets.work, face_keys.document))
-            plan = runs.make_plan(
+            plan = make_plan(
                 file.group,
                 (voice_file, voice),
                 (face_file, footage),
@@ -62,8 +75,8 @@ def pair(
             # Looked at after the plan is there: who cancels marks first and then looks for a plan.
             if is_cancelled(store, buckets.work, face_file):
                 runs.cancel(store, buckets.work, started.keys, time.time())
-            plans.append(started)
-    return plans
+            pairings.append(Pairing(plan, started))
+    return pairings
 
 
 def looked_at(
@@ -123,5 +136,5 @@ def _siblings(
             continue
         sibling = parse_input(entry.key)
         if sibling.group == file.group and not sibling.is_options:
-            found.append((sibling, sibling.upload(entry.etag, entry.size)))
+            found.append((sibling, sibling.upload(entry.identity)))
     return sorted(found, key=lambda item: item[0].file)

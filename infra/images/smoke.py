@@ -1,6 +1,7 @@
 """Runs inside an image: starts its server, gives it work by HTTP, waits for what must come of it.
 
     python smoke.py FUNCTION COMMAND...
+    python smoke.py --lambda FUNCTION       the function as AWS Lambda runs it
 
 The store is a folder (KOUBO_STORE_ROOT) in which the functions before this one have left their
 objects. Prints one line of JSON: `ready_s` until the server answered, `work_s` until its work was
@@ -9,14 +10,18 @@ done, `peak_mib` of memory in the server or the largest of the programs that it 
 
 import json
 import os
+import queue
 import resource
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote_plus
 from urllib.request import Request, urlopen
@@ -154,6 +159,76 @@ def writable() -> list[str]:
     return found
 
 
+class RuntimeApi(BaseHTTPRequestHandler):
+    """AWS Lambda's Runtime API: gives out one invocation and takes what comes of it."""
+
+    protocol_version = "HTTP/1.1"
+    invocation: ClassVar[bytes]
+    answered: ClassVar["queue.Queue[tuple[str, bytes]]"] = queue.Queue()
+
+    def do_GET(self) -> None:
+        """The only invocation, then silence."""
+        if not self.answered.empty():
+            time.sleep(WORK_SECONDS)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Lambda-Runtime-Aws-Request-Id", "1")
+        self.send_header("Lambda-Runtime-Deadline-Ms", "9999999999999")
+        self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:::koubo")
+        self.send_header("Content-Length", str(len(self.invocation)))
+        self.end_headers()
+        self.wfile.write(self.invocation)
+
+    def do_POST(self) -> None:
+        """What came of it: `response` or `error`, and its JSON."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answered.put((self.path.rpartition("/")[2], body))
+        self.send_response(202)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Nothing: the smoke says what matters."""
+
+
+def run_lambda(function: str) -> None:
+    """An event for an object that is gone is settled; the gateway says that it lives."""
+    record = {"bucket": {"name": "koubo-work"}, "object": {"key": "default/runs/gone/none"}}
+    event: dict[str, object] = {"Records": [{"eventName": "ObjectCreated:Put", "s3": record}]}
+    if function == "gateway":
+        via = {"http": {"method": "GET", "path": "/healthz", "sourceIp": "192.0.2.1"}}
+        told = {"headers": {"host": "x"}, "requestContext": via, "isBase64Encoded": False}
+        event = {"version": "2.0", "rawPath": "/healthz", "rawQueryString": "", **told}
+    RuntimeApi.invocation = json.dumps(event).encode()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
+    server.daemon_threads = True
+    # The runtime is killed while it asks for more.
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    os.environ["AWS_LAMBDA_RUNTIME_API"] = f"127.0.0.1:{server.server_port}"
+    handler = f"functions.{function}.main.lambda_handler"
+    started = time.monotonic()
+    runtime = subprocess.Popen([sys.executable, "-m", "awslambdaric", handler])
+    try:
+        kind, body = RuntimeApi.answered.get(timeout=READY_SECONDS)
+    finally:
+        runtime.kill()
+        runtime.wait()
+    answer = json.loads(body)
+    well = (
+        answer.get("statusCode") == 200 if function == "gateway" else "batchItemFailures" in answer
+    )
+    expect(kind == "response" and well, f"Lambda's {kind}: {answer}")
+    print_figures(time.monotonic() - started, 0.0)
+
+
+def print_figures(ready: float, work: float) -> None:
+    """Prints what was measured."""
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    figures = {"ready_s": ready, "work_s": work, "peak_mib": peak}
+    sys.stdout.write(json.dumps({name: round(value, 1) for name, value in figures.items()}) + "\n")
+
+
 def main(function: str, command: list[str]) -> None:
     """Runs one smoke."""
     expect(os.getuid() != 0, "it runs as root")
@@ -169,10 +244,11 @@ def main(function: str, command: list[str]) -> None:
         server.terminate()
         status = server.wait(120)
     expect(status in (0, -15), f"told to stop, the server ended with status {status}")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    figures = {"ready_s": ready - started, "work_s": done - ready, "peak_mib": peak}
-    sys.stdout.write(json.dumps({name: round(value, 1) for name, value in figures.items()}) + "\n")
+    print_figures(ready - started, done - ready)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    if sys.argv[1] == "--lambda":
+        run_lambda(sys.argv[2])
+    else:
+        main(sys.argv[1], sys.argv[2:])

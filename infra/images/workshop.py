@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "bookworm"
 BASE = f"localhost/base:{SUITE}"
+GO = f"localhost/go:{SUITE}"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # The header of an aarch64 ELF program, and the bits of it that count. F opens the interpreter now,
 # so that it needn't be in the image; O and C pass on the program and its rights.
@@ -68,15 +69,41 @@ class Workshop:
             sys.exit(f"{command[0]} ended with status {process.returncode}:\n{tail}")
         return said
 
+    @contextmanager
+    def serving(self, *arguments: str) -> Iterator[int]:
+        """Has buildah run something for as long as the context lasts; yields its process id."""
+        with self.log.open("a") as log:
+            process = subprocess.Popen(
+                self._buildah(*arguments),
+                env=self._environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            yield process.pid
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(30)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
     def buildah(self, *arguments: str, seconds: float = 600) -> str:
         """Runs buildah."""
+        return self.run(*self._buildah(*arguments), seconds=seconds).strip()
+
+    def _buildah(self, *arguments: str) -> tuple[str, ...]:
         # Plain folders (vfs) need no mounts, which would outlive us and don't nest everywhere.
         storage = ("--storage-driver", "vfs", "--root", f"{self.work}/storage")
         own = (*storage, "--runroot", f"{self.work}/runroot")
         command = ("buildah", *own, *arguments)
         if self.arch != native():
             command = (*self._without_processors(), *command)
-        return self.run(*command, seconds=seconds).strip()
+        return command
 
     def _without_processors(self) -> tuple[str, ...]:
         """What to put before a command so that it can't see this machine's processors.
@@ -145,6 +172,28 @@ def make_base(shop: Workshop) -> None:
     container = shop.buildah("from", "--arch", shop.arch, "scratch")
     shop.buildah("add", "--quiet", container, str(shop.base_root), "/")
     shop.buildah("commit", "--quiet", "--rm", container, BASE)
+
+
+def make_go(shop: Workshop) -> list[str]:
+    """Makes a base with Go in it, out of this machine's; returns what a build with it is given.
+
+    What this machine has fetched and built of Go's is used again.
+    """
+    go = shutil.which("go") or str(Path(sys.executable).parent / "go")
+    names = ("GOROOT", "GOPROXY", "GOSUMDB", "GOMODCACHE", "GOCACHE")
+    root, proxy, sums, modules, built = shop.run(go, "env", *names).splitlines()
+    container = shop.buildah("from", "--pull-never", BASE)
+    shop.buildah("add", "--quiet", container, root, "/usr/local/go")
+    path = "/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    own = {"PATH": path, "GOPATH": "/go", "GOTOOLCHAIN": "local", "GOPROXY": proxy, "GOSUMDB": sums}
+    for name, value in own.items():
+        shop.buildah("config", "--env", f"{name}={value}", container)
+    shop.buildah("commit", "--quiet", "--rm", container, GO)
+    for folder in (modules, built):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    caches = (f"{modules}:/go/pkg/mod", f"{built}:/root/.cache/go-build")
+    volumes = [part for cache in caches for part in ("--volume", cache)]
+    return [*volumes, "--build-arg", f"GO={GO}"]
 
 
 def add_machine(shop: Workshop) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from functions.analysis import Footage, FrameMap, checksum, content_digest
+from functions.ffmpeg_program import ffmpeg_path
 from functions.ingest.constant_rate import at_constant_rate, choose_rate
 from functions.lossless import FrameWriter
 from functions.media import (
@@ -17,7 +18,7 @@ from functions.media import (
 )
 from functions.patches import Header, Mask, Patches, Placement, Served, write_patches
 from functions.picture import Picture, Plane
-from functions.process import Limits, ffmpeg_path, run_supervised
+from functions.process import Limits, run_supervised
 from functions.stills import PORTRAIT_COLOUR, read_portrait
 
 LIMITS = Limits(seconds=120)

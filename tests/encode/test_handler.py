@@ -10,19 +10,22 @@ import numpy as np
 import pytest
 
 from functions import documents, runs
-from functions.analysis import Footage, Voice, content_digest
+from functions.analysis import Footage, Upload, Voice, content_digest
 from functions.encode.handler import Encode
 from functions.encode.report import Report
 from functions.encode.settings import EncodeSettings, LabelSettings
-from functions.errors import RetryableError
+from functions.errors import RejectedInput
 from functions.events import ObjectCreated
-from functions.layout import FootageKeys, InputFile, VoiceKeys
+from functions.input_cache import InputCache
+from functions.input_keys import InputFile, parse_input
+from functions.layout import FootageKeys, VoiceKeys
 from functions.options import Options
 from functions.picture import Picture
+from functions.plans import Model, Plan, make_plan, source_frames
 from functions.progress import silent
-from functions.runs import Done, Model, Plan
+from functions.runs import Done, Superseded
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 from .clips import Clip, write_patches_file
 
@@ -70,10 +73,11 @@ def prepare(root: Path, clip: Clip, sound: Path, options: Options, labels: Label
     scratch.mkdir()
     face_file, voice_file = InputFile("t", "job", "face.mp4"), InputFile("t", "job", "voice.wav")
     store.put(BUCKETS.input, face_file.key, clip.path)
+    store.put(BUCKETS.input, voice_file.key, b"the voice")
     sha256 = store.download(BUCKETS.input, face_file.key, root / "copy")
     footage = dataclasses.replace(clip.footage, sha256=sha256, digest=content_digest(sha256))
     voice = Voice(content_digest("1" * 64), "1" * 64, VOICE_SECONDS, 0.5, "wav")
-    plan = runs.make_plan(
+    plan = make_plan(
         voice_file.group,
         (voice_file, voice),
         (face_file, footage),
@@ -144,7 +148,7 @@ def test_video_shows_the_footage_forth_and_back(prepared, clips, kind: str, tmp_
     job.run()
     shown = decode(job.video(tmp_path / "out.mp4"))
     assert len(shown) == job.plan.frames == round(VOICE_SECONDS * clips[kind].footage.rate)
-    order = list(runs.source_frames(range(len(shown)), clips[kind].footage.frames, "pingpong"))
+    order = list(source_frames(range(len(shown)), clips[kind].footage.frames, "pingpong"))
     # The lower right of the picture has neither patch nor label.
     truths = np.stack([Picture.unpack(f).y[60:, 60:].astype(np.int16) for f in clips[kind].frames])
     for index in range(0, len(shown), 7):
@@ -261,7 +265,7 @@ def test_early_part_waits_for_the_others(prepared) -> None:
     assert {"0002.part.mp4", "0002.part.json"} <= job.names(BUCKETS.work, job.plan.keys.prefix)
 
 
-@pytest.mark.parametrize("end", ["failed", "cancelled"])
+@pytest.mark.parametrize("end", ["failed", "cancelled", "superseded"])
 def test_ended_run_is_left_alone(prepared, end: str) -> None:
     """Nothing more is made for a run that failed or was cancelled."""
     job = prepared()
@@ -271,21 +275,65 @@ def test_ended_run_is_left_alone(prepared, end: str) -> None:
     assert "0000.part.mp4" not in job.names(BUCKETS.work, job.plan.keys.prefix)
 
 
-def test_footage_that_was_taken_away_is_named(prepared) -> None:
-    """Without its source a segment can't be encoded, and the error says what to do."""
+@pytest.mark.parametrize("which", ["voice", "face"])
+def test_an_input_that_was_taken_away_is_named(prepared, which: str) -> None:
+    """Nothing is made of what somebody took back; it is refused at once, by its name."""
     job = prepared()
-    job.store.delete(BUCKETS.input, job.plan.face.key)
-    with pytest.raises(RetryableError, match=r"face\.mp4 was taken away .* upload it again"):
-        job.encode.handle(job.patches(0))
+    job.encode.handle(job.patches(0))  # from now on a copy is at hand
+    key = getattr(job.plan, which).key
+    job.store.delete(BUCKETS.input, key)
+    with pytest.raises(RejectedInput, match=f"taken_away: {key} was taken away") as refused:
+        job.encode.handle(job.patches(1))
+    assert "Upload the file again" in refused.value.code.value.fix
     assert list(job.encode.scratch.iterdir()) == []
 
 
+def test_a_run_that_is_whole_needs_its_inputs_no_more(prepared) -> None:
+    """Taken away before the assembly, which reads none of them, they are not missed."""
+    job = prepared()
+    for index in range(job.plan.segments):
+        job.encode.handle(job.patches(index))
+    job.store.delete(BUCKETS.input, job.plan.face.key)
+    job.encode.handle(job.part(0))
+    assert "voice-face.mp4" in job.names(BUCKETS.output)
+
+
 def test_footage_that_was_replaced_is_noticed(prepared, clips) -> None:
-    """Another file under the same name is never mixed into the run."""
+    """Another file under the same name is never mixed into the run, which ends without a word."""
     job = prepared()
     job.store.put(BUCKETS.input, job.plan.face.key, clips["ntsc"].path)
-    with pytest.raises(RetryableError, match="no longer the file that was analysed"):
-        job.encode.handle(job.patches(0))
+    job.encode.handle(job.patches(0))
+    assert runs.read_state(job.store, BUCKETS.work, job.plan.keys).phase == "superseded"
+    assert job.names(BUCKETS.output) == set()
+    assert "0000.patches.zip" not in job.names(BUCKETS.work, job.plan.keys.prefix)
+
+
+@pytest.mark.parametrize("which", ["voice", "face"])
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_replacement_that_ingest_has_seen(prepared, which: str, whole: bool) -> None:
+    """Known by the record of what lies there now, it ends the run, be it before the assembly."""
+    job = prepared()
+    for index in range(job.plan.segments if whole else 1):
+        job.encode.handle(job.patches(index))
+    file = parse_input(getattr(job.plan, which).key)
+    job.store.put(BUCKETS.input, file.key, b"another one")
+    identity = job.store.head(BUCKETS.input, file.key).identity
+    record = Upload(file.file, "voice" if which == "voice" else "face", "another", None)
+    job.store.put(BUCKETS.work, file.upload(identity), documents.dump(record))
+    job.store.put(BUCKETS.work, file.handled(identity), b"")
+    job.encode.handle(job.part(0) if whole else job.patches(1))
+    end = documents.load(Superseded, job.store.get(BUCKETS.work, job.plan.keys.superseded))
+    assert (end.key, end.by) == (file.key, None)
+    assert job.names(BUCKETS.output) == set()
+    assert not job.store.exists(BUCKETS.work, file.handled(identity)), "reconcile brings it"
+
+
+def test_an_older_runs_error_goes(prepared) -> None:
+    """What another run of the same names had to say does not stay beside the video."""
+    job = prepared()
+    job.store.put(BUCKETS.output, "t/job/voice-face.error.json", b"{}")
+    job.run()
+    assert job.names(BUCKETS.output) == {"voice-face.mp4", "voice-face.jpg", "voice-face.json"}
 
 
 def test_other_objects_are_ignored(prepared) -> None:
@@ -306,7 +354,7 @@ def test_later_run_of_the_same_names_is_not_overwritten(prepared) -> None:
     """A run that was planned earlier and ends later leaves the newer video where it is."""
     job = prepared()
     job.run()
-    newer = dataclasses.replace(job.report(), planned_at=job.plan.made_at + 1)
+    newer = dataclasses.replace(job.report(), planned_at=job.plan.made_at + 1, run="newer")
     job.store.put(BUCKETS.output, "t/job/voice-face.json", documents.dump(newer))
     job.store.put(BUCKETS.output, "t/job/voice-face.mp4", b"the newer video")
     job.store.delete(BUCKETS.work, job.plan.keys.done)
@@ -321,4 +369,5 @@ def test_later_run_of_the_same_names_is_not_overwritten(prepared) -> None:
         patches.unlink()
     job.run()
     assert job.store.get(BUCKETS.output, "t/job/voice-face.mp4") == b"the newer video"
-    assert job.store.exists(BUCKETS.work, job.plan.keys.done)
+    end = documents.load(Superseded, job.store.get(BUCKETS.work, job.plan.keys.superseded))
+    assert end.by == newer.run

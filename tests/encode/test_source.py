@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from functions.encode.source import SourceFrames, is_forward, seek_times, stretches
 from functions.errors import RetryableError
-from functions.runs import source_frames
+from functions.plans import source_frames
 
 KINDS = ["cfr", "ntsc", "vfr", "bframes", "stream", "odd", "rotated"]
 

@@ -15,10 +15,11 @@ from functions.colour import Colour
 from functions.gateway.app import create_app
 from functions.gateway.desk import Desk
 from functions.gateway.settings import GatewaySettings
-from functions.layout import Group, InputFile
+from functions.input_keys import Group, InputFile
 from functions.logs import set_up
 from functions.options import Options
-from functions.runs import Done, Model, Plan
+from functions.plans import Model, Plan, make_plan
+from functions.runs import Done
 from functions.settings import BucketSettings, LogSettings
 from functions.storage import Store
 
@@ -59,7 +60,7 @@ class Gateway:
         file = InputFile(parts[0], parts[1], parts[2])
         entry = self.store.head(BUCKETS.input, key)
         upload = Upload(file.file, role, f"d-{file.file}", refusal)
-        record = file.upload(entry.etag, entry.size)
+        record = file.upload(entry.identity)
         self.store.put(BUCKETS.work, record, documents.dump(upload))
 
     def plan(self, voice: str, face: str, **changes: Any) -> Plan:
@@ -109,7 +110,7 @@ def plan_for(voice: str, face: str, made_at: float = 1.7e9, options: Options = D
         decoder="",
     )
     voice_file, face_file = (InputFile(*key.split("/")) for key in (voice, face))
-    return runs.make_plan(
+    return make_plan(
         Group(tenant, job),
         (voice_file, Voice(f"d-{voice}", f"s-{voice}", 20.0, 0.1, "wav")),
         (face_file, footage),

@@ -4,8 +4,9 @@ import pytest
 
 from functions import cancel, documents, runs
 from functions.events import ObjectCreated
-from functions.layout import InputFile
+from functions.input_keys import InputFile
 from functions.options import Options
+from functions.plans import Plan
 from functions.runs import Failure
 
 from .conftest import BUCKETS, Gateway
@@ -18,7 +19,7 @@ def post(gateway: Gateway, run: str, action: str) -> Any:
     return gateway.client.post(f"/v1/runs/{run}/{action}")
 
 
-def fail(gateway: Gateway, plan: runs.Plan) -> None:
+def fail(gateway: Gateway, plan: Plan) -> None:
     failure = Failure(plan.run, "gave_up", "It failed.", "Mend it.", ())
     gateway.store.put(BUCKETS.work, plan.keys.failed, documents.dump(failure))
 
@@ -87,7 +88,7 @@ def test_retry_before_there_is_a_plan(gateway: Gateway) -> None:
     assert post(gateway, run["id"], "retry").json()["phase"] == "ingesting"
     for key in run["inputs"].values():
         entry = gateway.store.head(BUCKETS.input, key)
-        record = file_of(key).upload(entry.etag, entry.size)
+        record = file_of(key).upload(entry.identity)
         assert not gateway.store.exists(BUCKETS.work, record)
         assert not cancel.is_cancelled(gateway.store, BUCKETS.work, file_of(key))
     assert not any("/." in key for key in gateway.keys(BUCKETS.input))

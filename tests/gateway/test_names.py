@@ -2,7 +2,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functions.gateway.names import free_names, safe_name
-from functions.layout import OPTIONS_FILE, RequestKeys, is_unfinished, parse_input
+from functions.input_keys import OPTIONS_FILE, is_unfinished, parse_input
+from functions.request_keys import RequestKeys
 
 anything = st.text(st.characters(exclude_categories=()), max_size=300)
 

@@ -8,8 +8,8 @@ from functions import documents, runs
 from functions.gateway.cursor import Cursor
 from functions.gateway.pages import Filter, Pages
 from functions.gateway.requests import RequestDocument, RequestFile
-from functions.layout import RequestKeys
 from functions.options import Options
+from functions.request_keys import RequestKeys
 from functions.storage import Store
 
 from .conftest import BUCKETS, Gateway, plan_for

@@ -2,6 +2,7 @@ import pytest
 
 from functions import runs
 from functions.gateway.removal import remove
+from functions.plans import Plan, find_plan
 from functions.storage import Store
 
 from .conftest import BUCKETS, Gateway, plan_for
@@ -16,7 +17,7 @@ class KilledError(Exception):
 def test_removing_goes_on_where_it_was_killed() -> None:
     """A removal that was interrupted after any step can be asked for again, and ends the same."""
 
-    def stocked() -> tuple[Store, runs.Plan]:
+    def stocked() -> tuple[Store, Plan]:
         gateway = Gateway(Store.memory())
         plan = runs.start(
             gateway.store, BUCKETS.work, plan_for("default/news/a.wav", "default/news/b.mp4")
@@ -39,7 +40,7 @@ def test_removing_goes_on_where_it_was_killed() -> None:
             patch.setattr(Store, "delete", dying)
             with pytest.raises(KilledError):
                 remove(store, BUCKETS.work, BUCKETS.output, plan, 1.0)
-        assert runs.find_plan(store, BUCKETS.work, plan.keys) is not None
+        assert find_plan(store, BUCKETS.work, plan.keys) is not None
         assert runs.read_state(store, BUCKETS.work, plan.keys).phase == "cancelled"
         remove(store, BUCKETS.work, BUCKETS.output, plan, 2.0)
         assert [entry.key for entry in store.entries(BUCKETS.work, "")] == [plan.keys.cancelled]

@@ -9,8 +9,9 @@ import pytest
 
 from functions import documents
 from functions.gateway.requests import RequestDocument, Requests
-from functions.layout import OPTIONS_FILE, RequestKeys
+from functions.input_keys import OPTIONS_FILE
 from functions.options import Options, parse_options
+from functions.request_keys import RequestKeys
 from functions.storage import Store
 
 from .conftest import BUCKETS, Gateway

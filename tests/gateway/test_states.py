@@ -5,6 +5,7 @@ import pytest
 from functions import documents, runs
 from functions.errors import Code, ErrorDocument
 from functions.options import Options
+from functions.plans import Plan
 from functions.runs import Failure
 
 from .conftest import BUCKETS, Gateway
@@ -12,7 +13,7 @@ from .conftest import BUCKETS, Gateway
 JOB = "default/news"
 
 
-def planned(gateway: Gateway, number: int = 1, **changes: Any) -> tuple[str, runs.Plan]:
+def planned(gateway: Gateway, number: int = 1, **changes: Any) -> tuple[str, Plan]:
     """A run of a request that ingest has planned."""
     faces = [f"face{n}.mp4" for n in range(1, number + 1)]
     run = gateway.ask(*faces)["runs"][number - 1]
@@ -140,6 +141,26 @@ def test_a_run_that_failed_later(gateway: Gateway) -> None:
         "what": "It failed 4 times.",
         "fix": "Look into the log.",
     }
+
+
+def test_a_superseded_run(gateway: Gateway) -> None:
+    """A run whose file was replaced says so: it ended without error, and nothing can be done."""
+    plan = gateway.plan("default/news/one.wav", "default/news/anna.mp4")
+    work = BUCKETS.work
+    runs.supersede(gateway.store, work, plan.keys, plan.made_at, key=plan.face.key)
+    seen = gateway.view(plan.run)
+    assert (seen["phase"], seen["error"], seen["progress"]) == ("superseded", None, None)
+    listed = gateway.client.get("/v1/runs", params={"phase": "superseded"}).json()["runs"]
+    assert [run["id"] for run in listed] == [plan.run]
+    events = gateway.client.get(f"/v1/runs/{plan.run}/events").text
+    assert "event: end" in events
+    for method, place, code in (
+        ("GET", "result", "superseded"),
+        ("POST", "cancel", "already_ended"),
+        ("POST", "retry", "not_retriable"),
+    ):
+        answer = gateway.client.request(method, f"/v1/runs/{plan.run}/{place}")
+        assert (answer.status_code, answer.json()["code"]) == (409, code)
 
 
 @pytest.mark.parametrize(

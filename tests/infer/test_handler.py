@@ -11,13 +11,15 @@ from functions.infer.backends import OnnxRuntime
 from functions.infer.handler import Infer
 from functions.infer.main import build
 from functions.infer.viseme import Viseme
-from functions.layout import FootageKeys, Group
+from functions.input_cache import InputCache
+from functions.input_keys import Group
+from functions.layout import FootageKeys
 from functions.options import Options
 from functions.patches import Patches
+from functions.plans import Model, Plan, Source
 from functions.progress import silent
-from functions.runs import Model, Plan, Source
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 BUCKETS = BucketSettings()
 WORK = BUCKETS.work

@@ -10,7 +10,7 @@ from functions.infer.backends import OnnxRuntime
 from functions.infer.family import Span
 from functions.infer.viseme import Viseme
 from functions.picture import Colour, rgb_to_yuv
-from functions.runs import source_frames
+from functions.plans import source_frames
 
 RATE = Fraction(25)
 

@@ -14,11 +14,14 @@ from functions.events import ObjectCreated
 from functions.ingest.faces import FaceFinder
 from functions.ingest.handler import Ingest
 from functions.ingest.settings import IngestSettings
+from functions.input_cache import InputCache
 from functions.layout import RunKeys, runs_prefix
+from functions.plans import Plan, load_plan
 from functions.progress import silent
 from functions.reconcile import due
+from functions.runs import Failure
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 BUCKETS = BucketSettings()
 Ffmpeg = Callable[..., Path]
@@ -95,7 +98,7 @@ def test_a_voice_and_a_face_become_a_run(rig: Rig, voice: Path, face_clip: Path)
     assert rig.runs() == []
     rig.drop("t/news/anna.mp4", face_clip)
     (run,) = rig.runs()
-    plan = runs.load_plan(rig.store, BUCKETS.work, runs.RunKeys("t", run))
+    plan = load_plan(rig.store, BUCKETS.work, RunKeys("t", run))
     assert (plan.frames, plan.segments, plan.rate) == (50, 2, 25)
     assert plan.output == "voice-anna"
     work = rig.work()
@@ -257,11 +260,12 @@ def test_a_failing_disk_is_worth_a_retry(rig: Rig, voice: Path) -> None:
     assert documents.load(Voice, rig.store.get(BUCKETS.work, key)).seconds == 2.0
 
 
-def finish(rig: Rig, end: str) -> runs.Plan:
+def finish(rig: Rig, end: str) -> Plan:
     """Ends the only run as the other functions would."""
-    plan = runs.load_plan(rig.store, BUCKETS.work, RunKeys("t", rig.runs()[0]))
+    plan = load_plan(rig.store, BUCKETS.work, RunKeys("t", rig.runs()[0]))
     rig.store.put(BUCKETS.output, plan.group.output(plan.output, ".mp4"), b"video")
-    rig.store.put(BUCKETS.work, getattr(plan.keys, end), b"{}")
+    failure = Failure(plan.run, "gave_up", "It crashed.", "Upload it again.", ())
+    rig.store.put(BUCKETS.work, getattr(plan.keys, end), documents.dump(failure))
     return plan
 
 

@@ -7,9 +7,10 @@ from functions.errors import NotSetUpError
 from functions.events import ObjectCreated
 from functions.ingest.face_models import FaceModels
 from functions.ingest.main import app, build
+from functions.input_cache import InputCache
 from functions.progress import silent
 from functions.settings import BucketSettings, CacheSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 BUCKETS = BucketSettings()
 

@@ -8,10 +8,13 @@ from functions.analysis import Footage, Upload, Voice
 from functions.errors import Code, RejectedInput
 from functions.ingest.pairing import looked_at, pair
 from functions.ingest.settings import IngestSettings
-from functions.layout import FootageKeys, InputFile, RequestKeys, VoiceKeys, parse_input
+from functions.input_keys import InputFile, parse_input
+from functions.layout import FootageKeys, VoiceKeys
 from functions.options import Options
 from functions.picture import Colour
-from functions.runs import Plan, read_state
+from functions.plans import Plan
+from functions.request_keys import RequestKeys
+from functions.runs import read_state
 from functions.settings import BucketSettings
 from functions.storage import Store
 
@@ -54,7 +57,7 @@ def analysed(store: Store, key: str, role: str, digest: str | None = None) -> In
     entry = store.head(BUCKETS.input, key)
     refusal = "no_face" if role == "refused" else None
     upload = Upload(file.file, role, "" if refusal else name, refusal)  # type: ignore[arg-type]
-    store.put(BUCKETS.work, file.upload(entry.etag, entry.size), documents.dump(upload))
+    store.put(BUCKETS.work, file.upload(entry.identity), documents.dump(upload))
     if role == "voice":
         voice = Voice(name, name, 4.0, 0.1, "wav")
         keys = VoiceKeys(file.tenant, name).document
@@ -64,6 +67,11 @@ def analysed(store: Store, key: str, role: str, digest: str | None = None) -> In
         keys = FootageKeys(file.tenant, name).document
         store.put(BUCKETS.work, keys, documents.dump(footage))
     return file
+
+
+def planned(store: Store, file: InputFile) -> list[Plan]:
+    """The plans of a file's group, as they stand."""
+    return [pairing.plan for pairing in pair(store, BUCKETS, file, SETTINGS)]
 
 
 def ends(plans: list[Plan]) -> set[tuple[str, str, str]]:
@@ -81,7 +89,7 @@ def test_every_voice_meets_every_face(store: Store) -> None:
         for voice in ("one", "two")
         for face in ("anna.mp4", "bea.png")
     }
-    first = [pair(store, BUCKETS, file, SETTINGS) for file in files]
+    first = [planned(store, file) for file in files]
     assert [ends(plans) for plans in first] == [wanted] * 4
     assert len({plan.run for plans in first for plan in plans}) == 4
     assert len({plan for plans in first for plan in plans}) == 4, "a plan never changes"
@@ -123,7 +131,7 @@ def test_loose_files_pair_by_stem(store: Store) -> None:
     analysed(store, "t/hello.mp4", "face")
     analysed(store, "t/other.mp4", "face")
     analysed(store, "t/hello/third.mp4", "face")
-    (plan,) = pair(store, BUCKETS, voice, SETTINGS)
+    (plan,) = planned(store, voice)
     assert (plan.face.key, plan.output) == ("t/hello.mp4", "hello")
     assert plan.group.output(plan.output, ".mp4") == "t/hello.mp4"
 
@@ -134,7 +142,7 @@ def test_the_options_of_the_job_count(store: Store) -> None:
     analysed(store, "t/news/anna.mp4", "face")
     options = drop(store, "t/news/koubo.toml", b'loop = "restart"')
     store.put(BUCKETS.output, options.error, b"{}")
-    (plan,) = pair(store, BUCKETS, voice, SETTINGS)
+    (plan,) = planned(store, voice)
     assert plan.options == Options(loop="restart")
     assert not store.exists(BUCKETS.output, options.error)
 
@@ -158,7 +166,7 @@ def test_equal_content_under_two_names_is_one_run(store: Store) -> None:
     voice = analysed(store, "t/news/one.wav", "voice")
     analysed(store, "t/news/anna.mp4", "face", digest="same")
     analysed(store, "t/news/copy.mp4", "face", digest="same")
-    plans = pair(store, BUCKETS, voice, SETTINGS)
+    plans = planned(store, voice)
     assert len({plan.run for plan in plans}) == 1
     assert {plan.output for plan in plans} == {"one-anna"}
 
@@ -167,7 +175,7 @@ def test_plans_are_for_people_too(store: Store) -> None:
     """A plan on disk says what goes into a run in words and numbers."""
     voice = analysed(store, "t/news/口播.wav", "voice")
     analysed(store, "t/news/anna.mp4", "face")
-    (plan,) = pair(store, BUCKETS, voice, SETTINGS)
+    (plan,) = planned(store, voice)
     written = json.loads(store.get(BUCKETS.work, plan.keys.plan))
     assert written["voice"]["key"] == "t/news/口播.wav"
     assert (written["frames"], written["seconds"]) == (100, 4.0)
@@ -182,6 +190,6 @@ def test_a_cancelled_face_is_planned_and_stopped(store: Store) -> None:
     store.put(BUCKETS.work, keys.cancelled("anna.mp4"), b"")
     phases = {
         plan.face.key.rpartition("/")[2]: read_state(store, BUCKETS.work, plan.keys).phase
-        for plan in pair(store, BUCKETS, voice, SETTINGS)
+        for plan in planned(store, voice)
     }
     assert phases == {"anna.mp4": "cancelled", "bea.mp4": "waiting"}

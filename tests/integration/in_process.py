@@ -15,11 +15,12 @@ from functions.infer.manifest import find_model
 from functions.infer.viseme import Hears, Viseme
 from functions.ingest.face_models import FaceModels
 from functions.ingest.main import build as build_ingest
-from functions.layout import InputFile
+from functions.input_cache import InputCache
+from functions.input_keys import InputFile
+from functions.plans import Model, Plan
 from functions.progress import silent
-from functions.runs import Model, Plan
 from functions.settings import BucketSettings
-from functions.storage import InputCache, Store
+from functions.storage import Store
 
 BUCKETS = BucketSettings()
 TENANT = "default"

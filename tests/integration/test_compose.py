@@ -81,6 +81,13 @@ def test_settings_are_known(name: str) -> None:
         assert not variable.endswith(("SECRET_KEY", "TOKEN"))
 
 
+def test_links_lead_to_a_port_that_is_published() -> None:
+    """What the gateway tells clients of the store is where this machine offers it."""
+    endpoint = SERVICES["gateway"]["environment"]["KOUBO_GATEWAY_PUBLIC_ENDPOINT"]
+    (published,) = SERVICES["minio"]["ports"]
+    assert endpoint == f"http://localhost:{published.split(':')[1]}"
+
+
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     folder = tmp_path / "secrets"

@@ -10,7 +10,8 @@ import queue
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,11 +23,12 @@ import pytest
 from functions import documents
 from functions.chain import DeadLetter
 from functions.ingest.face_models import FaceModels
-from functions.layout import RunKeys
+from functions.layout import PART_SUFFIX, PATCHES_SUFFIX, SEGMENT_SUFFIX, RunKeys
 from functions.settings import StoreSettings
 from functions.storage import Store
 from functions.wire import WireSettings, apply, differences, plan
 from functions.wire_s3 import S3Wiring
+from tests.gateway.test_lambda_http import request as http_event
 
 from .minio_server import BUCKETS, FUNCTIONS, ROOT, Process, free_port, until
 
@@ -40,7 +42,11 @@ class Aws:
     """A local AWS with the three functions behind queues, wired to the buckets."""
 
     url: str
-    store: Store
+    settings: StoreSettings
+
+    @property
+    def store(self) -> Store:
+        return self.settings.open()
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -67,13 +73,24 @@ class Aws:
             arns[name] = found["Attributes"]["QueueArn"]
         return arns
 
-    def make_functions(self, arns: dict[str, str], environment: dict[str, str]) -> None:
-        lambdas = self.client("lambda")
+    def make_functions(self, folder: Path) -> dict[str, str]:
+        """The three functions; name -> ARN."""
+        environment = {
+            "PYTHONPATH": str(ROOT),
+            "KOUBO_STORE_KIND": "s3",
+            "KOUBO_STORE_ENDPOINT": self.url,
+            "KOUBO_STORE_REGION": REGION,
+            "KOUBO_STORE_ACCESS_KEY": "test",
+            "KOUBO_STORE_SECRET_KEY": "test",
+            "KOUBO_INGEST_SEGMENT_SECONDS": "1",
+            "KOUBO_CACHE_INPUTS": str(folder / "inputs"),
+        }
         package = io.BytesIO()
         with zipfile.ZipFile(package, "w") as file:
             file.writestr("README", "The code is where PYTHONPATH says.")
+        made = {}
         for name in FUNCTIONS:
-            lambdas.create_function(
+            made[name] = self.client("lambda").create_function(
                 FunctionName=f"koubo-{name}",
                 Runtime="python3.11",
                 Handler=f"functions.{name}.main.lambda_handler",
@@ -81,19 +98,45 @@ class Aws:
                 Code={"ZipFile": package.getvalue()},
                 Timeout=120,
                 Environment={"Variables": environment},
-            )
-            lambdas.create_event_source_mapping(
+            )["FunctionArn"]
+        return made
+
+    def attach_queues(self, arns: dict[str, str]) -> None:
+        for name in FUNCTIONS:
+            self.client("lambda").create_event_source_mapping(
                 EventSourceArn=arns[name],
                 FunctionName=f"koubo-{name}",
                 BatchSize=10,
                 FunctionResponseTypes=["ReportBatchItemFailures"],
             )
 
+    def bridge(self, functions: dict[str, str]) -> None:
+        """Has both buckets tell EventBridge, and a rule for each function call it."""
+        s3, events = self.client("s3"), self.client("events")
+        for bucket in (BUCKETS.input, BUCKETS.work):
+            s3.create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+            s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+            )
+        s3.create_bucket(
+            Bucket=BUCKETS.output, CreateBucketConfiguration={"LocationConstraint": REGION}
+        )
+        suffixes = {"infer": [SEGMENT_SUFFIX], "encode": [PATCHES_SUFFIX, PART_SUFFIX]}
+        for name, arn in functions.items():
+            bucket = BUCKETS.input if name == "ingest" else BUCKETS.work
+            detail: dict[str, Any] = {"bucket": {"name": [bucket]}}
+            if name in suffixes:
+                detail["object"] = {"key": [{"suffix": suffix} for suffix in suffixes[name]]}
+            pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
+            events.put_rule(Name=f"koubo-{name}", EventPattern=json.dumps(pattern))
+            events.put_targets(Rule=f"koubo-{name}", Targets=[{"Id": name, "Arn": arn}])
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> Iterator[Aws]:
-    """S3 tells SQS, SQS calls Lambda; every part of it is real but the company that runs it."""
-    folder = tmp_path_factory.mktemp("aws")
+
+@contextmanager
+def local_aws(folder: Path) -> Iterator[Aws]:
+    """A local AWS with nothing in it."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "ministack"]
@@ -104,31 +147,27 @@ def aws(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> It
     )
     try:
         process.start().wait()
-        local = Aws(url, settings.open())
+        yield Aws(url, settings)
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> Iterator[Aws]:
+    """S3 tells SQS, SQS calls Lambda; every part of it is real but the company that runs it."""
+    folder = tmp_path_factory.mktemp("aws")
+    with local_aws(folder) as local:
         arns = local.make_queues()
-        wiring = S3Wiring.connect(settings)
+        wiring = S3Wiring.connect(local.settings)
         wire = WireSettings(
             **{name: arns[name] for name in FUNCTIONS}, cors_origins=["https://a.b"]
         )
         for change in differences(plan(wire, BUCKETS), wiring):
             apply(change, wiring)
         assert list(differences(plan(wire, BUCKETS), wiring)) == []
-        local.make_functions(
-            arns,
-            {
-                "PYTHONPATH": str(ROOT),
-                "KOUBO_STORE_KIND": "s3",
-                "KOUBO_STORE_ENDPOINT": url,
-                "KOUBO_STORE_REGION": REGION,
-                "KOUBO_STORE_ACCESS_KEY": "test",
-                "KOUBO_STORE_SECRET_KEY": "test",
-                "KOUBO_INGEST_SEGMENT_SECONDS": "1",
-                "KOUBO_CACHE_INPUTS": str(folder / "inputs"),
-            },
-        )
+        local.make_functions(folder)
+        local.attach_queues(arns)
         yield local
-    finally:
-        process.kill()
 
 
 def test_the_chain(aws: Aws, short_voice: Path, short_face: Path) -> None:
@@ -184,6 +223,20 @@ def test_failures_are_retried_and_end(aws: Aws) -> None:
     assert len(letter.attempts) == 4
 
 
+def test_the_chain_by_event_bridge(
+    tmp_path: Path, face_models: FaceModels, short_voice: Path, short_face: Path
+) -> None:
+    """S3 tells EventBridge, its rules call the functions: two uploads become a video."""
+    with local_aws(tmp_path) as aws:
+        aws.bridge(aws.make_functions(tmp_path))
+        # EventBridge tells keys as they are, so here they may have anything in them.
+        for name, path in (("voice 1+2.wav", short_voice), ("脸 100%.mp4", short_face)):
+            aws.client("s3").upload_file(str(path), BUCKETS.input, f"default/新闻 +1/{name}")
+        key = "default/新闻 +1/voice 1+2-脸 100%.json"
+        until(lambda: aws.store.exists(BUCKETS.output, key), 120, key)
+        assert json.loads(aws.store.get(BUCKETS.output, key))["video"]["frames"] == 75
+
+
 class RuntimeApi(BaseHTTPRequestHandler):
     """AWS's Lambda Runtime API: gives out invocations and takes what comes back."""
 
@@ -213,34 +266,60 @@ class RuntimeApi(BaseHTTPRequestHandler):
         """Nothing: the test says what matters."""
 
 
-def test_aws_runtime(tmp_path: Path, face_models: FaceModels) -> None:
-    """AWS's own runtime client runs the handler as an image's entry point would."""
+@contextmanager
+def aws_runtime(folder: Path, function: str, **more: str) -> Iterator[Callable[[Any], Any]]:
+    """AWS's own runtime client with a function's handler; calls it and gives what came of it."""
     RuntimeApi.invocations, RuntimeApi.answers = queue.Queue(), queue.Queue()
     server = ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     process = Process(
-        [sys.executable, "-m", "awslambdaric", "functions.ingest.main.lambda_handler"],
+        [sys.executable, "-m", "awslambdaric", f"functions.{function}.main.lambda_handler"],
         {
             "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
-            "KOUBO_STORE_ROOT": str(tmp_path),
+            "KOUBO_STORE_ROOT": str(folder),
             "OMP_NUM_THREADS": "1",
+            **more,
         },
-        tmp_path / "runtime.log",
+        folder / "runtime.log",
         ready="",
     )
+
+    def call(event: Any) -> Any:
+        RuntimeApi.invocations.put(event)
+        return RuntimeApi.answers.get(timeout=60)
+
+    try:
+        process.start()
+        yield call
+    finally:
+        process.kill()
+        server.shutdown()
+
+
+def test_aws_runtime(tmp_path: Path, face_models: FaceModels) -> None:
+    """AWS's own runtime client runs the handler as an image's entry point would."""
     store = Store.folder(tmp_path)
     store.put(BUCKETS.input, "default/a/text.wav", b"no media")
     record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": BUCKETS.input}}}
     record["s3"]["object"] = {"key": "default/a/text.wav"}  # type: ignore[index]
-    try:
-        process.start()
-        RuntimeApi.invocations.put({"Records": [record]})
-        assert RuntimeApi.answers.get(timeout=30) == ("response", {"batchItemFailures": []})
+    with aws_runtime(tmp_path, "ingest") as call:
+        assert call({"Records": [record]}) == ("response", {"batchItemFailures": []})
         assert store.exists(BUCKETS.output, "default/a/text.wav.error.json")
-        RuntimeApi.invocations.put({"Records": [{"nothing": "known"}]})
-        kind, error = RuntimeApi.answers.get(timeout=30)
+        kind, error = call({"Records": [{"nothing": "known"}]})
         assert kind == "error"
         assert error["errorType"] == "RetryableError"
-    finally:
-        process.kill()
-        server.shutdown()
+
+
+def test_the_gateway_under_aws_runtime(tmp_path: Path) -> None:
+    """Requests as a function URL sends them are answered, one after the other, by one process."""
+    with aws_runtime(tmp_path, "gateway", KOUBO_GATEWAY_TOKEN="secret") as call:
+        body = json.dumps({"file": "v.wav"}).encode()
+        asked = http_event("POST", "/v1/uploads", body)
+        kind, place = call(asked)
+        assert (kind, place["statusCode"]) == ("response", 201)
+        url = json.loads(place["body"])["url"]
+        for _ in range(2):
+            kind, put = call(http_event("PUT", url, b"\x00\xff"))
+            assert (kind, put["statusCode"]) == ("response", 201)
+        assert call(http_event("GET", "/v1/runs", token="wrong"))[1]["statusCode"] == 401
+        assert call(http_event("GET", "/docs"))[1]["statusCode"] == 200

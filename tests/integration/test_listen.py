@@ -44,3 +44,19 @@ def test_uploads_are_heard(
         )
         up.wait_for("refused: default/bad/a b.wav")
     assert listened.outputs("bad") == {"a b.wav.error.json"}
+
+
+def test_reconcile_does_what_nobody_heard(
+    listened: Stack, short_voice: Path, short_face: Path, face_models: FaceModels
+) -> None:
+    """With no function running, the command alone makes the videos that are due in a store."""
+    for name, path in (("voice.wav", short_voice), ("face.mp4", short_face)):
+        listened.client.upload_file(str(path), BUCKETS.input, f"default/late/{name}")
+    young = listened.koubo("reconcile", "--older", "3600")
+    assert (young.returncode, young.stdout) == (0, "")
+    done = listened.koubo("reconcile", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert f"{BUCKETS.input}/default/late/voice.wav" in done.stdout
+    assert listened.outputs("late") == {"voice-face.mp4", "voice-face.jpg", "voice-face.json"}
+    again = listened.koubo("reconcile")
+    assert (again.returncode, again.stdout) == (0, "")

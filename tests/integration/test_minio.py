@@ -77,6 +77,19 @@ def test_minio_py_and_multipart(stack: Stack, short_voice: Path, short_face: Pat
     stack.wait_done("parts", "voice-face")
 
 
+def test_the_same_content_again_is_another_upload(stack: Stack) -> None:
+    """MinIO gives it the same ETag; a later second tells them apart, in a HEAD and in a LIST."""
+
+    def upload() -> str:
+        stack.client.put_object(Bucket=BUCKETS.input, Key="default/again/.v.wav", Body=b"v")
+        (listed,) = stack.store.entries(BUCKETS.input, "default/again")
+        assert stack.store.head(BUCKETS.input, listed.key).identity == listed.identity
+        return listed.identity
+
+    first = upload()
+    until(lambda: upload() != first, 5, "another identity")
+
+
 def test_refusals_over_the_wire(stack: Stack) -> None:
     """Without the token, or with nonsense, a function answers clearly and counts it."""
     good = {"Authorization": f"Bearer {TOKEN}"}

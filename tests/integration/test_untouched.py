@@ -11,18 +11,19 @@ import pytest
 from numpy.typing import NDArray
 
 from demo import sample_face
-from functions import documents, runs
+from functions import documents
 from functions.analysis import Footage, FrameMap
 from functions.encode import handler as encode_handler
 from functions.encode.composite import touched
 from functions.encode.label import render_label
 from functions.encode.settings import LabelSettings
+from functions.ffmpeg_program import ffmpeg_path
 from functions.ingest.face_models import FaceModels
 from functions.layout import FootageKeys
 from functions.patches import Patches
 from functions.picture import Picture
-from functions.process import Limits, ffmpeg_path, run_supervised
-from functions.runs import Plan
+from functions.plans import Plan, source_frames
+from functions.process import Limits, run_supervised
 from functions.stills import read_portrait
 
 from .in_process import BUCKETS, TENANT, Chain, build
@@ -132,7 +133,7 @@ def _check(chain: Chain, plan: Plan, tap: Tap, source: Frames) -> tuple[int, int
         How many frames have a changed pixel in the mask, and how many had no patch.
     """
     footage, _ = _footage(chain, plan)
-    order = list(runs.source_frames(range(plan.frames), footage.frames, plan.options.loop))
+    order = list(source_frames(range(plan.frames), footage.frames, plan.options.loop))
     assert len(tap.frames) == plan.frames
     changed = without = at = 0
     for patches in tap.patches:

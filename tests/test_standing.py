@@ -7,7 +7,7 @@ from functions.analysis import Upload
 from functions.input_keys import parse_input
 from functions.plans import Source
 from functions.settings import BucketSettings
-from functions.standing import look_again, standing
+from functions.standing import look_again, standing, twin_of
 from functions.storage import Store
 
 BUCKETS = BucketSettings()
@@ -62,6 +62,23 @@ def test_what_is_gone(store: Store) -> None:
     store.delete(BUCKETS.input, KEY)
     assert standing(store, BUCKETS, SOURCE) == "gone"
     look_again(store, BUCKETS, KEY)
+
+
+def test_twins_are_found(store: Store) -> None:
+    """Another file of the job with the same content, as far as ingest knows, is a twin."""
+    for key, digest in (
+        ("t/news/bea.mp4", "another"),
+        ("t/news/cat.mp4", "digest"),
+        ("t/sports/dan.mp4", "digest"),
+    ):
+        store.put(BUCKETS.input, key, b"content")
+        file, identity = parse_input(key), store.head(BUCKETS.input, key).identity
+        upload = Upload(file.file, "face", digest, None)
+        store.put(BUCKETS.work, file.upload(identity), documents.dump(upload))
+    store.put(BUCKETS.input, "t/news/eve.mp4", b"not looked at yet")
+    assert twin_of(store, BUCKETS, SOURCE) == "t/news/cat.mp4"
+    store.delete(BUCKETS.input, "t/news/cat.mp4")
+    assert twin_of(store, BUCKETS, SOURCE) is None
 
 
 def test_what_is_to_be_looked_at_again(store: Store) -> None:

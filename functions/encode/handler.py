@@ -31,7 +31,7 @@ from functions.plans import Plan, load_plan, source_frames
 from functions.process import Finished
 from functions.progress import Progress
 from functions.settings import BucketSettings
-from functions.standing import look_again, standing
+from functions.standing import look_again, standing, twin_of
 from functions.storage import Store
 
 log = logger()
@@ -81,12 +81,13 @@ class Encode:
             # Whoever ended the run may have been killed while tidying up.
             self._tidy(plan)
         whole = state.encoded >= plan.segments
-        if state.ended or not self._stands(plan, whole=whole):
+        due = item.kind == "patches" or whole
+        if state.ended or not due or not self._stands(plan, whole=whole):
             return
         try:
             if item.kind == "patches":
                 self._encode(plan, item.index)
-            elif whole:
+            else:
                 self._assemble(plan)
         except ReplacedInputError:
             # Sooner noticed than by ingest, whose event is on its way.
@@ -101,14 +102,19 @@ class Encode:
 
         A run that is whole but for the assembly needs its inputs no more.
         """
-        found = {s.key: standing(self.store, self.buckets, s) for s in (plan.voice, plan.face)}
-        for key, how in found.items():
-            if how == "gone" and not whole:
-                raise _taken_away(key)
-        for key, how in found.items():
-            if how == "replaced":
-                self._supersede(plan, key)
-                return False
+        sources = (plan.voice, plan.face)
+        found = [(source, standing(self.store, self.buckets, source)) for source in sources]
+        for source in (source for source, how in found if how == "gone" and not whole):
+            twin = twin_of(self.store, self.buckets, source)
+            if twin is None:
+                raise _taken_away(source.key)
+            # Planned under another name the run goes on, which ingest sees to.
+            self._supersede(plan, source.key)
+            look_again(self.store, self.buckets, twin)
+            return False
+        for source in (source for source, how in found if how == "replaced"):
+            self._supersede(plan, source.key)
+            return False
         return True
 
     def _supersede(self, plan: Plan, key: str | None, by: str | None = None) -> None:

@@ -77,6 +77,9 @@ class Actions:
         if found.document is None:
             return
         self._remove_input(found.keys.input(found.face.file))
+        for other in self._sharing(found):
+            # The run that they share may be planned under the name that is gone.
+            self._fire(other.keys.input(other.face.file))
         if not any(self._states.of_document(found.tenant, found.document)):
             self._remove_request(found.keys, found.document)
 
@@ -114,18 +117,25 @@ class Actions:
             self.store.delete(self.buckets.output, file.error)
         elif upload is not None:
             return
-        # A new object is what fires ingest, and a hidden name fires nothing.
+        self._fire(file)
+
+    def _fire(self, file: InputFile) -> None:
+        """Has ingest come: a new object is what fires it, and a hidden name fires nothing."""
+        bucket = self.buckets.input
         hidden = f"{file.key.removesuffix(file.file)}.{file.file}"
         self.store.move(bucket, file.key, hidden)
         self.store.move(bucket, hidden, file.key)
 
     def _is_shared(self, found: Located) -> bool:
-        """Whether another face of the request, of the same content, has the same run."""
+        return bool(self._sharing(found))
+
+    def _sharing(self, found: Located) -> list[Located]:
+        """Other faces of the request that are of the same content, and so have the same run."""
         if found.document is None or found.plan is None:
-            return False
+            return []
         others = self._states.of_document(found.tenant, found.document)
         run = found.plan.run
-        return any(o.plan is not None and o.plan.run == run for o in others if o.id != found.id)
+        return [o for o in others if o.plan is not None and o.plan.run == run and o.id != found.id]
 
     def _remove_input(self, file: InputFile) -> None:
         self.store.delete(self.buckets.input, file.key)

@@ -119,18 +119,25 @@ class States:
         state = runs.read_state(self.store, self.buckets.work, plan.keys)
         fault = self._failure(plan) if state.phase == "failed" else None
         job = None if plan.group.loose else plan.group.name
+        # Ingest plans a cancelled run first, and then sees that it is cancelled.
+        cancelled = not state.ended and self._is_marked(found)
         return RunView(
             id=found.id,
             request=found.document.request if found.document else _request_of(plan),
             run=plan.run,
             job=job,
-            phase=_PHASES[state.phase],
-            progress=_progress(state, plan.segments),
+            phase="cancelled" if cancelled else _PHASES[state.phase],
+            progress=None if cancelled else _progress(state, plan.segments),
             made_at=found.document.made_at if found.document else plan.made_at,
             inputs=Inputs(voice=plan.voice.key, face=self._face_key(found, plan)),
             error=fault,
             links=links_of(found.id),
         )
+
+    def _is_marked(self, found: Located) -> bool:
+        if found.document is None:
+            return False
+        return find_mark(self.store, self.buckets.work, found.keys, found.face.file) is not None
 
     def _face_key(self, found: Located, plan: Plan) -> str:
         # Two faces of the same content are one run, planned with the first one's key.

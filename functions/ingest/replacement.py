@@ -78,7 +78,7 @@ def _settle(
 ) -> None:
     work, plan = buckets.work, pairing.plan
     others = runs.others_of_pair(store, work, pairing.wanted)
-    renamed = _names(plan) not in names
+    renamed = _names(plan) not in names and not _keeps_its_name(store, buckets, plan)
     overtaken = any(other.made_at > plan.made_at for other in others)
     if renamed or overtaken or _is_back(store, work, plan):
         if not _stands(store, buckets, pairing.wanted):
@@ -96,6 +96,13 @@ def _settle(
 
 def _names(plan: Plan) -> tuple[str, str]:
     return plan.voice.key, plan.face.key
+
+
+def _keeps_its_name(store: Store, buckets: BucketSettings, plan: Plan) -> bool:
+    """Whether a run is done under a name that nothing else has taken since."""
+    done = runs.read_state(store, buckets.work, plan.keys).phase == "done"
+    sources = (plan.voice, plan.face)
+    return done and all(standing(store, buckets, one) != "replaced" for one in sources)
 
 
 def _stands(store: Store, buckets: BucketSettings, plan: Plan) -> bool:

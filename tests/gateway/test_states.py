@@ -143,6 +143,17 @@ def test_a_run_that_failed_later(gateway: Gateway) -> None:
     }
 
 
+def test_a_run_that_is_planned_although_it_was_cancelled(gateway: Gateway) -> None:
+    """Between its plan and its end a cancelled run is cancelled as well, and can be retried."""
+    run = gateway.ask("a.mp4")["runs"][0]
+    assert gateway.client.post(f"/v1/runs/{run['id']}/cancel").status_code == 200
+    gateway.plan(run["inputs"]["voice"], run["inputs"]["face"])
+    seen = gateway.view(run["id"])
+    assert (seen["phase"], seen["progress"]) == ("cancelled", None)
+    retried = gateway.client.post(f"/v1/runs/{run['id']}/retry")
+    assert (retried.status_code, retried.json()["phase"]) == (200, "inferring")
+
+
 def test_a_superseded_run(gateway: Gateway) -> None:
     """A run whose file was replaced says so: it ended without error, and nothing can be done."""
     plan = gateway.plan("default/news/one.wav", "default/news/anna.mp4")

@@ -177,6 +177,21 @@ def test_one_of_two_equal_faces_is_replaced(store: Store) -> None:
     assert {phase(store, plan) for plan in plans} == {"waiting"}
 
 
+def test_one_of_two_equal_faces_is_taken_away(store: Store) -> None:
+    """A run that is going moves to the name that is left; a finished one keeps its video."""
+    upload(store, VOICE, "voice", "voice-a")
+    upload(store, FACE, "face", "same")
+    bea = upload(store, "t/news/bea.mp4", "face", "same")
+    shared = handled(store, bea)[0]
+    finish(store, shared)
+    store.delete(BUCKETS.input, FACE)
+    assert handled(store, bea, again=False) == [shared]
+    assert phase(store, shared) == "done"
+    store.delete(BUCKETS.work, shared.keys.done)
+    (moved,) = handled(store, bea, again=False)
+    assert (moved.run, moved.face.key, moved.output) == (shared.run, bea.key, "one-bea")
+
+
 def fail(store: Store, plan: Plan, code: Code) -> None:
     failure = Failure(plan.run, code.public, "It can't be made.", code.value.fix, ())
     store.put(BUCKETS.work, plan.keys.failed, documents.dump(failure))

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Workers and libraries share the cores; each library taking all of them only makes them wait.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all lint bench minio compose model clean
+.PHONY: demo test test-all test-backends lint bench minio compose model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/koubo setup
@@ -21,6 +21,11 @@ test-all: $(VENV)/dev.stamp lint
 	$(BIN)/koubo setup
 	PYTHON=$(BIN)/python infra/minio/install
 	$(BIN)/python -m pytest
+
+# PyTorch, Ascend's packages, MindSpore and TVM, each in an environment of its own in the cache: some
+# 10 GB the first time.
+test-backends: $(VENV)/dev.stamp
+	PYTHON=$(BIN)/python infra/backends/test
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

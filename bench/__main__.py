@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.event_latency import measure as event_latencies
 from bench.measure import Usage, run
 from bench.minio_cost import measure as minio_cost
+from bench.own_models import measure as own_models
 from demo.sample_face import clip
 from functions.ffmpeg_program import ffmpeg_path
 
@@ -64,6 +65,7 @@ def main() -> int:
         "stage_share": {name: round(cpu / total, 3) for name, cpu in first.stages.items()},
         **event_latencies(),
         **minio_cost(_voice(WORK / "short.wav", SHORT, 1), clip(WORK / "short.mp4", SHORT)),
+        **own_models(WORK),
     }
     print(json.dumps(results, indent=1))
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -214,9 +214,16 @@ def checksum(picture: "Picture") -> int:
 
 
 def dump_arrays(**arrays: NDArray[Any]) -> bytes:
-    """Named arrays as a compressed `.npz`; equal arrays give equal bytes."""
+    """Named arrays as a compressed `.npz`; equal arrays give equal bytes.
+
+    Raises:
+        ValueError: an array holds Python objects.
+    """
+    if any(array.dtype.hasobject for array in arrays.values()):
+        raise ValueError("an array of objects can't be written")
     out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **arrays)
+    # Numpy before 2.1, which Ascend's onnxruntime wants, would take `allow_pickle` for an array.
+    np.savez_compressed(out, **arrays)  # type: ignore[arg-type]  # no array is called that
     return out.getvalue()
 
 

@@ -5,6 +5,7 @@ import sys
 import uuid
 from collections import deque
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from functions import doctor, listing, oneshot, operate
+from functions import compare, convert, doctor, listing, model_commands, oneshot, operate
 from functions.board import Board, keys_of
 from functions.catch_up import catch_up
 from functions.data_folder import DataFolder
-from functions.errors import KouboError, NotSetUpError, RejectedInput
+from functions.errors import Code, KouboError, NotSetUpError, RejectedInput
 from functions.local import Local, LocalSettings, Queued
 from functions.logs import set_up
 from functions.options import Options, parse_options
@@ -42,6 +43,10 @@ app = typer.Typer(
 )
 
 operate.add_to(app)
+app.add_typer(model_commands.app, name="models")
+model_commands.app.command("convert")(convert.convert_published)
+app.add_typer(convert.app, name="convert")
+app.command("compare")(compare.compare)
 
 DataOption = Annotated[
     Path,
@@ -132,6 +137,9 @@ def run(
     options: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A koubo.toml.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Instead of the koubo.toml's; see `koubo models list`.")
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -152,6 +160,7 @@ def run(
         logs = LogSettings(file=LogSettings().file or folder.own / "koubo.log")
         set_up(logs)
         chosen = parse_options(options.read_bytes()) if options else Options()
+        chosen = replace(chosen, model=model or chosen.model)
         request = oneshot.Request(uuid.uuid4().hex[:12], voice, tuple(faces), chosen)
         local = stack.enter_context(Local(folder, LocalSettings(workers=workers), logs))
         with Board(console) as board:
@@ -159,7 +168,7 @@ def run(
         code = 0
         for result in results:
             if result.error is not None:
-                refused = result.error.code != "gave_up"
+                refused = result.error.code not in (Code.GAVE_UP.public, Code.BAD_MODEL.public)
                 code = max(code, EXIT_REFUSED if refused else EXIT_FAILED)
                 board.line(f"{result.file}: {result.error.what} {result.error.fix}")
             else:
@@ -206,7 +215,7 @@ def examine(data: DataOption = Path("koubo-data")) -> None:
     """Say what works on this machine, and what to do about what doesn't."""
     findings = doctor.examine(DataFolder(data.absolute()), CacheSettings())
     Console().print(doctor.table(findings))
-    raise typer.Exit(0 if all(finding.works for finding in findings) else EXIT_NOT_SET_UP)
+    raise typer.Exit(0 if all(finding.is_well for finding in findings) else EXIT_NOT_SET_UP)
 
 
 @app.command()
@@ -266,7 +275,9 @@ def main() -> None:
         _complain(console, str(error))
         sys.exit(EXIT_NOT_SET_UP)
     except RejectedInput as refusal:
-        _complain(console, f"{refusal.what} {refusal.code.value.fix}")
+        # What to do about a model is for the one who runs this, and the refusal says it.
+        fix = "" if refusal.code is Code.BAD_MODEL else refusal.code.value.fix
+        _complain(console, f"{refusal.what} {fix}".rstrip())
         sys.exit(EXIT_REFUSED)
     except KouboError as error:
         _complain(console, str(error))

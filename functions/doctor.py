@@ -28,34 +28,41 @@ class Finding:
         works: whether a run can be made with it as it is.
         says: what was found.
         fix: what to do, where it doesn't work.
+        needed: whether runs need it at all, as Koubo is set up here.
     """
 
     what: str
     works: bool
     says: str
     fix: str = ""
+    needed: bool = True
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it is as it has to be."""
+        return self.works or not self.needed
 
 
 def examine(data: DataFolder, cache: CacheSettings) -> list[Finding]:
-    """Looks at everything that a run needs."""
+    """Looks at everything that a run needs, and at what else could run models."""
     checks: list[tuple[str, Callable[[], str], str]] = [
         ("python", _python, "Use Python 3.11 or newer."),
         ("ffmpeg", _ffmpeg, "Install koubo[encode], or set KOUBO_FFMPEG_PATH to an ffmpeg."),
         ("decoder", _decoder, "Install koubo[ingest]."),
-        ("provider", _provider, "Install koubo[infer]."),
         ("face models", lambda: _faces(cache), "Run `koubo setup`."),
         ("viseme model", _viseme, "Install koubo again: files of the package are missing."),
         ("store", lambda: _store(data), f"Make {data.root} writable, or choose another --data."),
         ("disk", lambda: _disk(data), "Free some space, or choose another --data."),
     ]
-    return [_look(*check) for check in checks]
+    return [*(_look(*check) for check in checks), *_backends()]
 
 
 def table(findings: list[Finding]) -> Table:
     """The findings, for a terminal."""
     shown = Table("", "what", "found", box=None)
     for finding in findings:
-        mark = "[green]ok[/]" if finding.works else "[red]no[/]"
+        failed = "[red]no[/]" if finding.needed else "[dim]-[/]"
+        mark = "[green]ok[/]" if finding.works else failed
         found = escape(f"{finding.says} {finding.fix}".strip())
         shown.add_row(mark, finding.what, found)
     return shown
@@ -97,11 +104,23 @@ def _decoder() -> str:
     return decoder_version()
 
 
-def _provider() -> str:
-    import onnxruntime  # noqa: PLC0415 -- a missing extra is a finding
+def _backends() -> list[Finding]:
+    """Every backend that could run models, and whether the settings ask for it."""
+    fix = "Install koubo[infer]."
+    try:
+        # A missing extra is a finding.
+        from functions.infer.backends.examination import examine, examine_npus  # noqa: PLC0415
+        from functions.infer.settings import InferSettings  # noqa: PLC0415
 
-    providers = ", ".join(onnxruntime.get_available_providers())
-    return f"onnxruntime {onnxruntime.__version__}: {providers}"
+        npus, found = examine_npus(), examine(InferSettings())
+    except (ImportError, KouboError, ValueError) as error:
+        return [Finding("backends", works=False, says=str(error), fix=fix)]
+    findings = [Finding("ascend", npus.works, npus.says, npus.fix, needed=False)]
+    for each in found:
+        probe = each.found
+        fix = "" if probe.works else probe.fix
+        findings.append(Finding(each.name, probe.works, probe.says, fix, needed=each.wanted))
+    return findings
 
 
 def _faces(cache: CacheSettings) -> str:

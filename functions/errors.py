@@ -40,6 +40,11 @@ class Code(Enum):
     UNSUPPORTED = Rejection(415, "Convert the file to MP4 (H.264) or WAV and upload it again.")
     BAD_OPTIONS = Rejection(422, "Correct koubo.toml and upload it again; see docs/options.md.")
     TAKEN_AWAY = Rejection(410, "Upload the file again; its video is made then.")
+    BAD_MODEL = Rejection(
+        422,
+        "Choose another model, or have whoever runs Koubo look at this one with "
+        "`koubo models check`, add it again and retry the run.",
+    )
     GAVE_UP = Rejection(
         500, "Look into the log for this file or run, mend the cause, and upload the file again."
     )
@@ -97,3 +102,10 @@ class CancelledRun(KouboError):  # noqa: N818 -- what happened, and nothing is w
 
 class NotSetUpError(KouboError):
     """This machine lacks a model or a program; the message says which command brings it."""
+
+
+class BadModelError(NotSetUpError):
+    """A model isn't there, or isn't what it says it is; no retry will mend that.
+
+    The message names the model. A run that meets it is refused as `bad_model`.
+    """

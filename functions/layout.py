@@ -15,6 +15,7 @@ from typing import Literal
 SEGMENT_SUFFIX = ".segment.json"
 PATCHES_SUFFIX = ".patches.zip"
 PART_SUFFIX = ".part.mp4"
+MODEL_FILE = "model.toml"
 
 _RUN_OBJECT = re.compile(
     r"([^/]+)/runs/([^/]+)/(\d{4,})(\.segment\.json|\.patches\.zip|\.part\.mp4)"
@@ -24,6 +25,7 @@ _KINDS: dict[str, Literal["segment", "patches", "part"]] = {
     PATCHES_SUFFIX: "patches",
     PART_SUFFIX: "part",
 }
+_MODEL_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,38 @@ class RunKeys:
     def recent(self, made_at: float) -> str:
         """An empty object whose name sorts the newest run first."""
         return f"{recent_prefix(self.tenant)}{newest_first(made_at)}-{self.run}"
+
+
+@dataclass(frozen=True)
+class ModelKeys:
+    """Where a model lies in the models bucket; both names must be model names."""
+
+    name: str
+    version: str
+
+    @property
+    def prefix(self) -> str:
+        """Of all its objects."""
+        return f"{versions_prefix(self.name)}{self.version}/"
+
+    @property
+    def manifest(self) -> str:
+        """`model.toml`, written last: where it is, the model is whole."""
+        return self.file(MODEL_FILE)
+
+    def file(self, name: str) -> str:
+        """A file of the model."""
+        return f"{self.prefix}{name}"
+
+
+def is_model_name(name: str) -> bool:
+    """Whether this can be the name or the version of a model: it is a folder, and no path."""
+    return _MODEL_NAME.fullmatch(name) is not None and ".." not in name
+
+
+def versions_prefix(name: str) -> str:
+    """The prefix, in the models bucket, of all versions of a model."""
+    return f"{name}/"
 
 
 def newest_first(at: float) -> str:

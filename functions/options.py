@@ -30,14 +30,14 @@ class Options:
     """A job's options, with their defaults.
 
     Args:
-        model: the lip-sync model.
+        model: the lip-sync model, `name` or `name/version`; empty for the operator's choice.
         loop: what footage shorter than the voice does: forth and back, or from the start again.
         quality: of the encoder: smaller and faster, the default, or better and slower.
         label_language: see `Label.language`.
         label_whole: see `Label.whole`.
     """
 
-    model: str = "viseme"
+    model: str = ""
     loop: Literal["pingpong", "restart"] = "pingpong"
     quality: Literal["speed", "standard", "quality"] = "standard"
     label_language: Literal["zh", "en"] = "zh"

@@ -40,6 +40,43 @@ class Mask:
     feather: float = 0.02
     border: float = 0.024
 
+    def outside(self, size: int) -> NDArray[np.bool_]:
+        """(size, size): pixels that no weight reaches, not even through interpolation."""
+        place = (np.arange(size) + 0.5) / size
+        reach = 3.5 * self.feather + 4 / size
+        x = (place - self.centre[0]) / (self.radii[0] + reach)
+        y = (place - self.centre[1]) / (self.radii[1] + reach)
+        return np.asarray(x[None] ** 2 + y[:, None] ** 2 > 1)
+
+
+OK = "ok"
+"""The outcome of runs that succeeded."""
+
+
+@dataclass(frozen=True)
+class GraphRuns:
+    """Runs of one graph that went alike.
+
+    Args:
+        graph: the stem of its file.
+        backend: what really computed, or what was asked to, such as `torch/npu:0`.
+        precision: what it computed in, such as `fp16`; empty where it didn't get so far.
+        batch: rows that were computed at once; 0 where the graph was being loaded.
+        runs: how many of them.
+        seconds: of wall time, all together.
+        outcome: `ok`, or what went wrong: see docs/backends.md.
+        says: what the backend said of it.
+    """
+
+    graph: str
+    backend: str
+    precision: str
+    batch: int
+    runs: int
+    seconds: float
+    outcome: str = OK
+    says: str = ""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -48,9 +85,12 @@ class Served:
     Args:
         model: name and version.
         licence: of the model, SPDX where there is one.
-        backend: such as `onnxruntime/CPUExecutionProvider`.
+        backend: such as `onnxruntime/CPUExecutionProvider`; several where one took over.
         seconds: of wall time for the segment.
         cpu_seconds: of processor time for the segment.
+        attempts: who ran what, with what success.
+        instead_of: the model that was asked for, where no backend could run it and the operator's
+            policy has the default model take its place.
     """
 
     model: str
@@ -58,6 +98,8 @@ class Served:
     backend: str
     seconds: float
     cpu_seconds: float
+    attempts: tuple[GraphRuns, ...] = ()
+    instead_of: str = ""
 
 
 @dataclass(frozen=True)

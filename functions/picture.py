@@ -142,6 +142,7 @@ def crop_rgb(
     size: int,
     colour: Colour,
     out: NDArray[np.float32] | None = None,
+    interpolation: int = cv2.INTER_LINEAR,
 ) -> NDArray[np.float32]:
     """Warps a square crop out of a picture.
 
@@ -151,6 +152,7 @@ def crop_rgb(
         size: the crop's side, pixels.
         colour: what the planes mean.
         out: where to put the crop; None for a new array.
+        interpolation: OpenCV's number of it.
 
     Returns:
         (3, size, size) RGB in 0..1; beyond the picture's border its edge is repeated.
@@ -160,7 +162,7 @@ def crop_rgb(
     def warp(plane: Plane, matrix: Affine) -> Plane:
         edge = cv2.BORDER_REPLICATE
         warped: Plane = cv2.warpAffine(
-            plane, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=edge
+            plane, matrix, (size, size), flags=interpolation, borderMode=edge
         ).astype(np.uint8, copy=False)
         return warped
 

@@ -67,6 +67,8 @@ class CacheSettings(BaseSettings):
     root: Path = Path.home() / ".cache" / "koubo"
     inputs: Path | None = None
     inputs_limit: int = 20 << 30
+    weights: Path | None = None
+    weights_limit: int = 20 << 30
 
     @property
     def models(self) -> Path:
@@ -77,6 +79,29 @@ class CacheSettings(BaseSettings):
     def input_files(self) -> Path:
         """Where big inputs are kept by digest."""
         return self.inputs or self.root / "inputs"
+
+    @property
+    def weight_files(self) -> Path:
+        """Where models that came out of the models bucket are kept by digest."""
+        return self.weights or self.root / "weights"
+
+
+class ModelSettings(BaseSettings):
+    """KOUBO_MODELS_*: models beside those that ship with the package and those in the bucket.
+
+    Args:
+        folder: more models of this machine, as `<name>/<version>/model.toml`.
+        max_file_bytes: the largest file that a model may consist of.
+        trial_seconds: for which a new model may take its first synthetic batch.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="KOUBO_MODELS_", env_ignore_empty=True, frozen=True
+    )
+
+    folder: Path | None = None
+    max_file_bytes: int = 4 << 30
+    trial_seconds: float = 300
 
 
 class LogSettings(BaseSettings):

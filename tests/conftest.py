@@ -1,5 +1,6 @@
 """What tests of several functions share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,17 @@ from functions.settings import CacheSettings
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("koubo", deadline=None)
 settings.load_profile("koubo")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of backends run where their libraries are, and nowhere else; see infra/backends."""
+    here, kept, others = os.environ.get("KOUBO_TEST_ENVIRONMENT"), [], []
+    for item in items:
+        marks = [mark.args[0] for mark in item.iter_markers("backends")]
+        (kept if not marks or here in marks else others).append(item)
+    if others:
+        config.hook.pytest_deselected(items=others)
+        items[:] = kept
 
 
 @pytest.fixture(scope="session")

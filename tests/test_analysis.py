@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,3 +77,9 @@ def test_digests_name_content_and_version() -> None:
     assert content_digest("ab" * 32) == content_digest("ab" * 32)
     assert content_digest("ab" * 32) != content_digest("ac" * 32)
     assert content_digest("ab" * 32).startswith("ab" * 16 + "-")
+
+
+def test_objects_are_not_written() -> None:
+    """What would have to be pickled is refused."""
+    with pytest.raises(ValueError, match="objects"):
+        dump_arrays(a=np.array([{}], object))

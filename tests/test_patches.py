@@ -5,12 +5,26 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from functions.encode.composite import draw_mask
 from functions.lossless import FrameWriter
-from functions.patches import Header, Mask, Patches, Placement, Served, write_patches
+from functions.patches import (
+    GraphRuns,
+    Header,
+    Mask,
+    Patches,
+    Placement,
+    Served,
+    write_patches,
+)
 
 COUNT, SIZE = 7, 34
 HEADER = Header(
-    200, 200 + COUNT, SIZE, Mask((0.5, 0.6)), Served("viseme 1", "Apache-2.0", "cpu", 1.25, 1.5)
+    *(200, 200 + COUNT, SIZE, Mask((0.5, 0.6))),
+    Served(
+        *("viseme 1", "Apache-2.0", "cpu", 1.25, 1.5),
+        attempts=(GraphRuns("mouth", "npu", "fp16", 4, 1, 0.5, "device-lost", "507901"),),
+        instead_of="wav2lip 1",
+    ),
 )
 
 
@@ -60,3 +74,18 @@ def test_equal_patches_are_equal_bytes(
     assert written(tmp_path, frames, placement) == first
     moved = dataclasses.replace(placement, affine=placement.affine + 1)
     assert written(tmp_path, frames, moved) != first
+
+
+@pytest.mark.parametrize("size", [96, 160, 384])
+@pytest.mark.parametrize("mask", [Mask(), Mask((0.5, 0.74), (0.36, 0.2), 0.025), Mask(feather=0.0)])
+def test_what_is_outside_of_a_mask_has_no_weight(mask: Mask, size: int) -> None:
+    """Pixels that are called outside get nothing of the patch, nor do their neighbours."""
+    weights = draw_mask(mask, size).plane
+    outside = mask.outside(size)
+    assert outside.any()
+    assert not weights[outside].any()
+    beside = np.zeros_like(outside)
+    for axis in (0, 1):
+        for step in (-1, 1):
+            beside |= np.roll(outside, step, axis)
+    assert not weights[beside].any()

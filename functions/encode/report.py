@@ -157,7 +157,8 @@ def make_report(
             decoder=footage.decoder,
         ),
         model=plan.model,
-        licence=parts[0].served.licence,
+        # The default model may have stood in for some segments.
+        licence=" AND ".join(dict.fromkeys(each.licence for each in served)),
         options=plan.options,
         label=label,
         stages=stages,

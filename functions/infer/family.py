@@ -1,6 +1,6 @@
 """What infer and a family of models say to each other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
@@ -27,6 +27,14 @@ class FootageReader(Protocol):
 
     def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
         """Face windows of the footage frames [first, last), which lie in the chunk, in order."""
+        ...
+
+    def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """What is kept for this model beside the windows; made, and kept, where it is missing.
+
+        For what grows with the footage's length and is wanted in pieces; what a model needs as a
+        whole comes from `Family.prepare`.
+        """
         ...
 
 

@@ -9,20 +9,17 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from functions import documents
-from functions.errors import RetryableError
+from functions.errors import BadModelError, Code, RejectedInput, RetryableError
 from functions.events import ObjectCreated
+from functions.infer.attempts import Attempts, recording
+from functions.infer.backends.faults import BackendFault, NoBackendLeft
 from functions.infer.family import Family, Patch, Span
 from functions.infer.readers import StoredFootage, StoredVoice
 from functions.layout import FootageKeys, RunKeys, RunObject, VoiceKeys, parse_run_object
 from functions.logs import logger
 from functions.lossless import FrameWriter
 from functions.patches import Header, Placement, Served, write_patches
-from functions.plans import (
-    Model,
-    Segment,
-    load_plan,
-    source_frames,
-)
+from functions.plans import Model, Plan, Segment, load_plan, source_frames
 from functions.progress import Progress
 from functions.settings import BucketSettings
 from functions.storage import Store
@@ -42,6 +39,8 @@ class Infer:
         model: loads a model, or gives the one that it loaded before.
         scratch: a folder for files in the making.
         progress: told in frames.
+        instead: gives the model that takes the place of one that no backend can run, where the
+            operator's policy has one.
     """
 
     store: Store
@@ -49,11 +48,13 @@ class Infer:
     model: Callable[[Model], Family]
     scratch: Path
     progress: Progress
+    instead: Callable[[], Family] | None = None
 
     def handle(self, event: ObjectCreated) -> None:
         """Handles a segment object of the work bucket; others are none of infer's business.
 
         Raises:
+            RejectedInput: `bad_model`, or what a family found out about the footage.
             RetryableError: the event is to come again.
         """
         item = parse_run_object(event.key) if event.bucket == self.buckets.work else None
@@ -64,6 +65,10 @@ class Infer:
             return
         try:
             self._infer(keys, item)
+        except BadModelError as error:
+            raise RejectedInput(Code.BAD_MODEL, f"{error}.") from error
+        except BackendFault as fault:
+            raise RetryableError(f"{event.key}: {fault}") from fault
         except FileNotFoundError as error:
             raise RetryableError(f"{event.key} needs what isn't there: {error}") from error
 
@@ -72,16 +77,31 @@ class Infer:
         return any(self.store.exists(self.buckets.work, key) for key in (*made, *keys.ends))
 
     def _infer(self, keys: RunKeys, item: RunObject) -> None:
-        store, work = self.store, self.buckets.work
-        plan = load_plan(store, work, keys)
-        segment = documents.load(Segment, store.get(work, keys.segment(item.index)))
-        family = self.model(plan.model)
-        manifest = family.manifest
+        plan = load_plan(self.store, self.buckets.work, keys)
+        segment_key = keys.segment(item.index)
+        segment = documents.load(Segment, self.store.get(self.buckets.work, segment_key))
+        with recording() as attempts:
+            try:
+                self._render(keys, plan, segment, self.model(plan.model), attempts)
+            except NoBackendLeft as fault:
+                if fault.is_models_fault:
+                    wanted = f"model {plan.model.name} {plan.model.version}"
+                    raise BadModelError(f"{wanted} can't be run: {fault}") from fault
+                if self.instead is None:
+                    raise
+                log.warning("infer.model_replaced", cause=str(fault))
+                self._render(keys, plan, segment, self.instead(), attempts)
+
+    def _render(
+        self, keys: RunKeys, plan: Plan, segment: Segment, family: Family, attempts: Attempts
+    ) -> None:
+        """Renders a segment with a model and stores its patches."""
+        store, work, manifest = self.store, self.buckets.work, family.manifest
         faces = FootageKeys(keys.tenant, plan.face.digest)
-        footage = StoredFootage.open(store, work, faces)
+        footage = StoredFootage.open(store, work, faces, (manifest.name, manifest.version))
         voice_keys = VoiceKeys(keys.tenant, plan.voice.digest)
         voice = StoredVoice.open(store, work, voice_keys, manifest.sample_rate)
-        prepared = self._prepared(family, footage)
+        prepared = footage.kept(family.prepared_name, lambda: family.prepare(footage))
         began, cpu = time.monotonic(), time.process_time()
         output = range(segment.first, segment.last)
         shown = tuple(source_frames(output, footage.footage.frames, plan.options.loop))
@@ -92,28 +112,21 @@ class Infer:
             size = manifest.crop.size
             patches = family.render(footage, prepared, voice, span)
             placement = self._write(video, patches, size, len(output))
+            wanted = f"{plan.model.name} {plan.model.version}"
+            replaced = wanted != manifest.label
             served = Served(
                 manifest.label,
                 manifest.licence,
-                family.backend,
+                family.backend if replaced else ", ".join(attempts.servers) or family.backend,
                 time.monotonic() - began,
                 time.process_time() - cpu,
+                tuple(attempts.entries),
+                instead_of=wanted if replaced else "",
             )
             header = Header(segment.first, segment.last, size, manifest.mask, served)
             write_patches(made, header, placement, video)
-            store.put_new(work, keys.patches(item.index), made)
+            store.put_new(work, keys.patches(segment.index), made)
         log.info("infer.rendered", frames=len(output), seconds=served.seconds)
-
-    def _prepared(self, family: Family, footage: StoredFootage) -> bytes:
-        """What the family worked out about the footage, now or whenever it first met it."""
-        manifest, store, work = family.manifest, self.store, self.buckets.work
-        key = footage.keys.prepared(manifest.name, manifest.version, family.prepared_name)
-        try:
-            return store.get(work, key)
-        except FileNotFoundError:
-            store.put_new(work, key, family.prepare(footage))
-        # Another worker may have been first, and what is stored is what holds.
-        return store.get(work, key)
 
     def _write(self, to: Path, patches: Iterable[Patch], size: int, total: int) -> Placement:
         """Writes the patches' video and returns where they go."""

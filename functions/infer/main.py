@@ -1,22 +1,26 @@
 """Infer's composition root."""
 
+from collections.abc import Callable
 from functools import cache
 
 import cv2
 
 from functions.asgi import app_for
 from functions.chain import Handle, Surroundings
-from functions.errors import NotSetUpError
 from functions.infer.backends import OnnxRuntime
+from functions.infer.backends.offered import order
+from functions.infer.breaker import Recovery
 from functions.infer.family import Family
 from functions.infer.handler import Infer
 from functions.infer.manifest import find_model
+from functions.infer.model_shelf import LoadedModels, ModelShelf, load_family
+from functions.infer.recovery import start
+from functions.infer.router import Router
 from functions.infer.settings import InferSettings
-from functions.infer.viseme import Viseme
+from functions.infer.telemetry import DEVICES
+from functions.infer.weight_cache import WeightCache
 from functions.lambda_door import lambda_for
-from functions.plans import Model
-
-FAMILIES = {"viseme": Viseme.load}
+from functions.settings import CacheSettings, ModelSettings
 
 
 def build(around: Surroundings) -> Handle:
@@ -24,23 +28,38 @@ def build(around: Surroundings) -> Handle:
     # One process per core; threads of OpenCV's would only compete with the others.
     cv2.setNumThreads(1)
     settings = InferSettings()
-    backend = OnnxRuntime(settings.threads, settings.provider)
-
-    @cache
-    def model(wanted: Model) -> Family:
-        manifest = find_model(wanted.name, wanted.version)
-        if manifest.family not in FAMILIES:
-            raise NotSetUpError(f"model {manifest.label} is of an unknown family")
-        return FAMILIES[manifest.family](manifest, backend, settings.batch)
-
+    recovery = Recovery(settings.retry_seconds, settings.retry_most_seconds)
+    router = Router(order(settings), recovery)
+    DEVICES.watch([device.backend for device in router.devices])
+    start(router)
+    caches, models = CacheSettings(), ModelSettings()
+    weights = WeightCache(
+        caches.weight_files,
+        caches.weights_limit,
+        models.max_file_bytes,
+        progress=around.progress,
+    )
+    shelf = ModelShelf(around.store, around.buckets.models, weights, models.folder)
     infer = Infer(
         store=around.store,
         buckets=around.buckets,
-        model=model,
+        model=LoadedModels(shelf, router, settings.batch),
+        instead=_default_model(settings) if settings.policy == "default-model" else None,
         scratch=around.scratch,
         progress=around.progress,
     )
     return infer.handle
+
+
+def _default_model(settings: InferSettings) -> Callable[[], Family]:
+    """Loads the model that takes the place of those that no backend can run, on the CPU."""
+
+    @cache
+    def load() -> Family:
+        manifest = find_model(settings.default_model, settings.default_version)
+        return load_family(manifest, OnnxRuntime(threads=settings.threads), settings.batch)
+
+    return load
 
 
 app = app_for("infer", build)

@@ -28,6 +28,7 @@ __all__ = [
     "SILENCE",
     "log_mel",
     "log_mel_between",
+    "slaney_filters",
 ]
 
 SAMPLE_RATE: Final = 16_000
@@ -103,32 +104,44 @@ def _block(samples: NDArray[np.float32], start: int, offset: int) -> NDArray[np.
     """Return the ``BLOCK`` frames from frame ``start`` on."""
     count = (BLOCK - 1) * HOP + WINDOW
     begin = start * HOP - WINDOW // 2 - offset
-    # One sample more in front, for the pre-emphasis.
-    raw = np.zeros(count + 1, np.float32)
+    # One sample more in front, for the pre-emphasis. In double precision, as training heard it: a
+    # quiet band beside a loud one is a small difference of big numbers.
+    raw = np.zeros(count + 1)
     low, high = max(begin - 1, 0), min(begin + count, len(samples))
     if low >= high:
         return np.full((BLOCK, BANDS), SILENCE, np.float32)
     raw[low - begin + 1 : high - begin + 1] = samples[low:high]
-    sound = raw[1:] - np.float32(PREEMPHASIS) * raw[:-1]
+    sound = raw[1:] - PREEMPHASIS * raw[:-1]
     sound[high - begin :] = 0.0  # the pre-emphasis of the silence after the end is silence too
     windows = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
-    spectrum = np.abs(np.fft.rfft(windows * _hann(), axis=1)).astype(np.float32)
-    bands = np.maximum(spectrum @ _mel_filters(), np.float32(1e-5))
-    mel: NDArray[np.float32] = np.clip(1.6 * np.log10(bands) + 2.4, -4.0, 4.0)
+    spectrum = np.abs(np.fft.rfft(windows * _hann(), axis=1))
+    filters = slaney_filters(WINDOW, BANDS, LOWEST_HZ, HIGHEST_HZ)
+    bands = np.maximum(spectrum @ filters, 1e-5)
+    mel: NDArray[np.float32] = np.clip(1.6 * np.log10(bands) + 2.4, -4.0, 4.0).astype(np.float32)
     return mel
 
 
 @cache
-def _hann() -> NDArray[np.float32]:
-    window: NDArray[np.float32] = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+def _hann() -> NDArray[np.float64]:
+    window: NDArray[np.float64] = np.hanning(WINDOW + 1)[:-1]
     return window
 
 
 @cache
-def _mel_filters() -> NDArray[np.float32]:
-    """Return the triangular filters, float32 [401, 80], each of unit area over its hertz."""
-    bins = np.linspace(0.0, SAMPLE_RATE / 2, WINDOW // 2 + 1)
-    edges = _to_hz(np.linspace(_to_mel(LOWEST_HZ), _to_mel(HIGHEST_HZ), BANDS + 2))
+def slaney_filters(window: int, bands: int, lowest: float, highest: float) -> NDArray[np.float32]:
+    """Return triangular filters on Slaney's scale, each of unit area over its hertz.
+
+    Args:
+        window: points of the Fourier transform.
+        bands: filters.
+        lowest: hertz at which the first begins.
+        highest: hertz at which the last ends.
+
+    Returns:
+        float32 [window // 2 + 1, bands].
+    """
+    bins = np.linspace(0.0, SAMPLE_RATE / 2, window // 2 + 1)
+    edges = _to_hz(np.linspace(_to_mel(lowest), _to_mel(highest), bands + 2))
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     rising = (bins[:, None] - low) / (centre - low)
     falling = (high - bins[:, None]) / (high - centre)

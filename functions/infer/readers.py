@@ -2,7 +2,7 @@
 
 import io
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,18 +29,22 @@ class StoredFootage:
         bucket: the work bucket.
         keys: of the footage.
         footage: its document.
+        model: name and version of the model that reads it; names what is kept for it.
     """
 
     store: Store
     bucket: str
     keys: FootageKeys
     footage: Footage
+    model: tuple[str, str]
 
     @staticmethod
-    def open(store: Store, bucket: str, keys: FootageKeys) -> "StoredFootage":
+    def open(
+        store: Store, bucket: str, keys: FootageKeys, model: tuple[str, str]
+    ) -> "StoredFootage":
         """Reads the document; FileNotFoundError where the analysis isn't whole."""
         document = store.get(bucket, keys.document)
-        return StoredFootage(store, bucket, keys, documents.load(Footage, document))
+        return StoredFootage(store, bucket, keys, documents.load(Footage, document), model)
 
     def track(self, chunk: Chunk) -> Track:
         """See `FootageReader`."""
@@ -51,6 +55,16 @@ class StoredFootage:
         video = self.store.get(self.bucket, self.keys.window(chunk.index))
         frames = read_frames(video, "yuv420p", first - chunk.first, last - chunk.first)
         return map(Picture.unpack, frames)
+
+    def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """See `FootageReader`."""
+        key = self.keys.prepared(*self.model, name)
+        try:
+            return self.store.get(self.bucket, key)
+        except FileNotFoundError:
+            self.store.put_new(self.bucket, key, make())
+        # Another worker may have been first, and what is stored is what holds.
+        return self.store.get(self.bucket, key)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from functions.input_keys import (
 )
 from functions.layout import FootageKeys, VoiceKeys
 from functions.logs import logger
+from functions.models import choose
 from functions.options import Options, parse_options
-from functions.plans import Model, Plan, make_plan
-from functions.settings import BucketSettings
+from functions.plans import Plan, make_plan
+from functions.settings import BucketSettings, ModelSettings
 from functions.storage import Store
 
 log = logger()
@@ -52,7 +53,9 @@ def pair(
     voices = [(f, u) for f, u in uploads if u.role == "voice"]
     faces = [(f, u) for f, u in uploads if u.role == "face"]
     options = read_options(store, buckets, file)
-    model = _model(options, settings)
+    wanted = options.model or settings.model
+    folder = ModelSettings().folder
+    model = choose(store, buckets.models, wanted, settings.models, folder)
     pairings = []
     for voice_file, voice_upload in voices:
         voice_keys = VoiceKeys(file.tenant, voice_upload.digest)
@@ -112,17 +115,6 @@ def read_options(store: Store, buckets: BucketSettings, file: InputFile) -> Opti
     parsed = parse_options(text)
     store.delete(buckets.output, options.error)
     return parsed
-
-
-def _model(options: Options, settings: IngestSettings) -> Model:
-    version = settings.models.get(options.model)
-    if version is None:
-        raise RejectedInput(
-            Code.BAD_OPTIONS,
-            f"koubo.toml asks for the model {options.model!r}; known are "
-            f"{', '.join(sorted(settings.models))}.",
-        )
-    return Model(options.model, version)
 
 
 def _siblings(

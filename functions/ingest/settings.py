@@ -16,7 +16,8 @@ class IngestSettings(BaseSettings):
         chunk_seconds: of footage, in one object of face windows.
         portrait_rate: frames a second of a video made from a portrait.
         threads: for decoding.
-        models: versions of the models that a job may name.
+        model: what a job gets that names no model, `name` or `name/version`.
+        models: versions of models that need not be in the models bucket, by name.
     """
 
     model_config = SettingsConfigDict(
@@ -31,4 +32,5 @@ class IngestSettings(BaseSettings):
     chunk_seconds: float = Field(default=8.0, ge=1, le=60)
     portrait_rate: int = Field(default=25, ge=1, le=60)
     threads: int = Field(default=1, ge=1)
+    model: str = "viseme"
     models: dict[str, str] = {"viseme": "1"}

@@ -143,7 +143,7 @@ class WindowCutter:
             entries = [self._early.popleft() for _ in range(closed.chunk.count)]
             self._tracked += closed.chunk.count
             self._waiting.popleft()
-            self._sink(closed.chunk, closed.path, _joined(entries, closed.origins))
+            self._sink(closed.chunk, closed.path, _joined(entries, closed, self._size))
             closed.path.unlink()
         self._skip_to(self._frame if self._open is None else self._open.first)
 
@@ -153,11 +153,18 @@ class WindowCutter:
             self._tracked += 1
 
 
-def _joined(entries: list[TrackEntry], origins: NDArray[np.int32]) -> Track:
+def _joined(entries: list[TrackEntry], closed: _ClosedChunk, size: tuple[int, int]) -> Track:
     known = [entry.landmarks for entry in entries if entry.landmarks is not None]
-    landmarks = [known[0] if e.landmarks is None else e.landmarks for e in entries]
+    held = [known[0] if e.landmarks is None else e.landmarks for e in entries]
+    landmarks = np.stack(held).astype(np.float32)
     confidence = np.array([entry.confidence for entry in entries], np.float32)
-    return Track(np.stack(landmarks).astype(np.float32), confidence, origins)
+    # While a face is lost its window waits where it was, and what is made out afterwards to have
+    # been the face's way can lead out of it. There is nothing to show such a mouth on.
+    seen = np.clip(landmarks, 0, np.subtract(size, 1))
+    low = closed.origins[:, None]
+    high = low + np.array([closed.chunk.width - 1, closed.chunk.height - 1])
+    inside = ((seen >= low) & (seen <= high)).all(axis=(1, 2))
+    return Track(landmarks, np.where(inside, confidence, 0).astype(np.float32), closed.origins)
 
 
 def _needed(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

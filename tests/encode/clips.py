@@ -16,7 +16,15 @@ from functions.media import (
     decoder_version,
     open_video,
 )
-from functions.patches import Header, Mask, Patches, Placement, Served, write_patches
+from functions.patches import (
+    GraphRuns,
+    Header,
+    Mask,
+    Patches,
+    Placement,
+    Served,
+    write_patches,
+)
 from functions.picture import Picture, Plane
 from functions.process import Limits, run_supervised
 from functions.stills import PORTRAIT_COLOUR, read_portrait
@@ -130,7 +138,13 @@ def portrait(path: Path) -> Clip:
     return Clip(path, footage, frame_map, [picture.packed()])
 
 
-SERVED = Served("viseme 1", "Apache-2.0", "onnxruntime/CPUExecutionProvider", 0.5, 0.25)
+CPU = "onnxruntime/CPUExecutionProvider"
+LOST = GraphRuns("mouth", "torch/npu:0", "fp16", 4, 1, 0.125, "device-lost", "code is 507901")
+SERVED = Served("viseme 1", "Apache-2.0", CPU, 0.5, 0.25)
+STAND_IN = Served(
+    *("viseme 1", "Apache-2.0", CPU, 0.5, 0.25), attempts=(LOST,), instead_of="wav2lip 1"
+)
+OWN = Served("wav2lip 1", "mine", "torch/npu:0", 0.5, 0.25)
 
 
 def write_patches_file(folder: Path, footage: Footage, span: range) -> Path:

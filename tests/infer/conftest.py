@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from functions import documents
+from functions import documents, runs
 from functions.analysis import Chunk, Footage, Track, Voice
 from functions.infer.backends import Graph, OnnxRuntime
 from functions.infer.manifest import Manifest, find_model
+from functions.input_keys import Group
 from functions.layout import FootageKeys, VoiceKeys
 from functions.lossless import FrameWriter
+from functions.options import Options
 from functions.picture import Colour, Picture
+from functions.plans import Model, Plan, Source
+from functions.settings import BucketSettings
 from functions.storage import Store
 
 LANDMARKS = Path(__file__).parents[1] / "fixtures" / "astronaut_landmarks.npy"
@@ -56,12 +60,14 @@ class Studio:
         shots: every frame.
         tracks: by chunk.
         decoded: footage frames whose windows were read, in order.
+        shelf: what models keep beside the windows, by name.
     """
 
     footage: Footage
     shots: list[Shot]
     tracks: list[Track]
     decoded: list[int] = field(default_factory=list)
+    shelf: dict[str, bytes] = field(default_factory=dict)
 
     def track(self, chunk: Chunk) -> Track:
         return self.tracks[chunk.index]
@@ -70,6 +76,11 @@ class Studio:
         for frame in range(first, last):
             self.decoded.append(frame)
             yield self.window(chunk, frame)
+
+    def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
+        if name not in self.shelf:
+            self.shelf[name] = make()
+        return self.shelf[name]
 
     def window(self, chunk: Chunk, frame: int) -> Picture:
         x, y = self.tracks[chunk.index].origins[frame - chunk.first]
@@ -180,3 +191,32 @@ def manifest() -> Manifest:
 @pytest.fixture(scope="session")
 def renderer(manifest: Manifest) -> Graph:
     return OnnxRuntime().load(manifest.folder / "mouth.onnx")
+
+
+@pytest.fixture
+def plan(store, studio, recording, tmp_path):
+    """A run of 30 frames in segments of 12, planned, on footage of 10 frames."""
+    bucket = BucketSettings().work
+    voice = recording(30 / 25).store(store, bucket)
+    footage = studio([4, 6], faceless=[1]).store(store, bucket, tmp_path)
+    made = Plan(
+        run="r" * 20,
+        group=Group("default", "job"),
+        made_at=1.0,
+        voice=Source("default/job/v.wav", "a" * 64, voice.digest),
+        face=Source("default/job/f.mp4", "f" * 64, footage.digest),
+        model=Model("viseme", "1"),
+        options=Options(),
+        seconds=30 / 25,
+        rate_numerator=25,
+        rate_denominator=1,
+        frames=30,
+        segment_frames=12,
+        output="v-f",
+    )
+    return runs.start(store, bucket, made)
+
+
+@pytest.fixture
+def store():
+    return Store.memory()

@@ -1,25 +1,27 @@
+import dataclasses
 from functools import cache
+from itertools import chain, repeat
 
 import numpy as np
 import pytest
 
-from functions import documents, runs
+from functions import documents
 from functions.chain import Surroundings
-from functions.errors import RetryableError
+from functions.errors import Code, RejectedInput, RetryableError
 from functions.events import ObjectCreated
 from functions.infer.backends import OnnxRuntime
+from functions.infer.backends.faults import DeviceLost, UnsupportedGraph
 from functions.infer.handler import Infer
 from functions.infer.main import build
+from functions.infer.router import Router
 from functions.infer.viseme import Viseme
 from functions.input_cache import InputCache
-from functions.input_keys import Group
 from functions.layout import FootageKeys
-from functions.options import Options
 from functions.patches import Patches
-from functions.plans import Model, Plan, Source
+from functions.plans import Model
 from functions.progress import silent
 from functions.settings import BucketSettings
-from functions.storage import Store
+from tests.infer.scripted import Unreliable
 
 BUCKETS = BucketSettings()
 WORK = BUCKETS.work
@@ -29,34 +31,6 @@ FRAMES, SEGMENT = 30, 12
 @pytest.fixture(scope="module")
 def load(manifest):
     return cache(lambda wanted: Viseme.load(manifest, OnnxRuntime(), 8))
-
-
-@pytest.fixture
-def plan(store, studio, recording, tmp_path):
-    """A run of 30 frames in segments of 12, planned, on footage of 10 frames."""
-    voice = recording(FRAMES / 25).store(store, WORK)
-    footage = studio([4, 6], faceless=[1]).store(store, WORK, tmp_path)
-    made = Plan(
-        run="r" * 20,
-        group=Group("default", "job"),
-        made_at=1.0,
-        voice=Source("default/job/v.wav", "a" * 64, voice.digest),
-        face=Source("default/job/f.mp4", "f" * 64, footage.digest),
-        model=Model("viseme", "1"),
-        options=Options(),
-        seconds=FRAMES / 25,
-        rate_numerator=25,
-        rate_denominator=1,
-        frames=FRAMES,
-        segment_frames=SEGMENT,
-        output="v-f",
-    )
-    return runs.start(store, WORK, made)
-
-
-@pytest.fixture
-def store():
-    return Store.memory()
 
 
 @pytest.fixture
@@ -170,3 +144,88 @@ def test_the_composition_root_gives_the_same(store, infer, plan, tmp_path):
     pairs = zip(one.frames(), other.frames(), strict=True)
     assert all(np.array_equal(first, second) for first, second in pairs)
     assert documents.dump(one.header.mask) == documents.dump(other.header.mask)
+
+
+CPU = "onnxruntime/CPUExecutionProvider"
+
+
+@pytest.fixture
+def on_devices(store, manifest, tmp_path):
+    """Infer with the default model on these backends."""
+
+    def make(*backends, instead=None):
+        router = Router(backends)
+        infer = Infer(
+            store, BUCKETS, lambda _: Viseme.load(manifest, router, 8), tmp_path, silent, instead
+        )
+        return infer, router
+
+    return make
+
+
+def unreliable(*faults, name="torch/npu:0"):
+    """A device that renders mouths, and fails so in its runs, one after the other."""
+    script = chain(faults, repeat(None))
+    return Unreliable(OnnxRuntime(), name, lambda stem: next(script) if stem == "mouth" else None)
+
+
+def served(store, plan, index=0):
+    return Patches.load(store.get(WORK, plan.keys.patches(index))).header.served
+
+
+def test_a_device_lost_in_the_middle_of_a_segment(infer, on_devices, plan, store):
+    """The segment is finished elsewhere, its patches are whole, and the report says it all."""
+    infer.handle(event(plan, 0))
+    whole = list(Patches.load(store.get(WORK, plan.keys.patches(0))).frames())
+    store.delete(WORK, plan.keys.patches(0))
+    npu = unreliable(None, DeviceLost("error code is 507901"))
+    on_devices(npu, OnnxRuntime())[0].handle(event(plan, 0))
+    patches = Patches.load(store.get(WORK, plan.keys.patches(0)))
+    pairs = zip(patches.frames(), whole, strict=True)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+    told = patches.header.served
+    mouth = [each for each in told.attempts if each.graph == "mouth"]
+    assert [(each.backend, each.precision, each.outcome) for each in mouth] == [
+        ("torch/npu:0", "fp16", "ok"),
+        ("torch/npu:0", "fp16", "device-lost"),
+        (CPU, "fp32", "ok"),
+    ]
+    assert mouth[1].says == "error code is 507901"
+    assert all(each.batch > 0 and each.seconds >= 0 for each in mouth)
+    assert told.backend == f"torch/npu:0, {CPU}"
+
+
+def test_the_default_model_takes_over(on_devices, plan, store, manifest):
+    """Where the policy has it so and no backend is left, the whole segment is rendered by it."""
+    default = Viseme.load(manifest, OnnxRuntime(), 8)
+    mine = dataclasses.replace(plan, model=Model("mine", "3"))
+    store.put(WORK, plan.keys.plan, documents.dump(mine))
+    npu = unreliable(None, DeviceLost("error code is 507901"))
+    on_devices(npu, instead=lambda: default)[0].handle(event(plan, 0))
+    told = served(store, plan)
+    assert (told.model, told.instead_of, told.licence) == ("viseme 1", "mine 3", "Apache-2.0")
+    assert told.backend == CPU
+    assert "device-lost" in {each.outcome for each in told.attempts}
+
+
+def test_a_pinned_device_fails_loudly(on_devices, plan, store):
+    """Without another backend or policy nothing is rendered; the event comes again, and works."""
+    npu = unreliable(DeviceLost("error code is 507901"))
+    infer, router = on_devices(npu)
+    with pytest.raises(RetryableError, match=r"mouth\.onnx.*torch/npu:0: error code is 507901"):
+        infer.handle(event(plan, 0))
+    assert not store.exists(WORK, plan.keys.patches(0))
+    with pytest.raises(RetryableError, match="507901"):
+        infer.handle(event(plan, 0))
+    router.devices[0].regain()
+    infer.handle(event(plan, 0))
+    assert served(store, plan).backend == "torch/npu:0"
+
+
+def test_a_model_that_nobody_can_run(on_devices, plan, store):
+    """It is refused by its name at once: no retry makes it better."""
+    refuses = unreliable(*[UnsupportedGraph("no such operator")] * 2)
+    with pytest.raises(RejectedInput, match=r"viseme 1 can't be run.*no such operator") as caught:
+        on_devices(refuses)[0].handle(event(plan, 0))
+    assert caught.value.code is Code.BAD_MODEL
+    assert not store.exists(WORK, plan.keys.patches(0))

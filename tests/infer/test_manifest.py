@@ -1,9 +1,21 @@
 import shutil
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from functions.errors import NotSetUpError
-from functions.infer.manifest import MANIFEST, SHIPPED, find_model, read_manifest
+from functions.errors import BadModelError, NotSetUpError
+from functions.infer.manifest import (
+    MANIFEST,
+    SHIPPED,
+    Manifest,
+    find_model,
+    parse_manifest,
+    read_manifest,
+    sha256,
+)
 from functions.patches import Mask
 
 
@@ -64,3 +76,54 @@ def test_a_model_that_is_not_there(name, version):
     """Unknown models, and names that lead elsewhere, are no models."""
     with pytest.raises(NotSetUpError):
         find_model(name, version)
+
+
+GOOD = (SHIPPED / "viseme" / "1" / MANIFEST).read_bytes()
+
+
+@given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
+def test_any_content_is_a_manifest_or_refused(content):
+    """Whatever a `model.toml` holds, instead of ours or behind it, nothing else comes of it."""
+    for data in (content, GOOD + content):
+        with suppress(BadModelError):
+            assert isinstance(parse_manifest(data, Path("models/x/1")), Manifest)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a = " + b"[" * 100_000,
+        b"a = " + b"9" * 10_000,
+        b"#" * 1_000_000,
+        GOOD + b"[own]\nx = 1",
+        b'folder = "/etc"\n' + GOOD,
+        b'digest = "x"\n' + GOOD,
+        GOOD.replace(b'licence = "Apache-2.0"\n', b""),
+        GOOD.replace(b'"viseme"', b'"../viseme"'),
+    ],
+    ids=["brackets", "digits", "long", "own", "folder", "digest", "no licence", "name"],
+)
+def test_what_a_manifest_can_not_be(content):
+    """Endless nesting, other people's keys, no licence, and names that are paths are refused."""
+    with pytest.raises(BadModelError, match=r"model\.toml"):
+        parse_manifest(content, Path("models/x/1"))
+
+
+def test_artefacts_of_one_graph_share_its_name(tmp_path):
+    """A graph's files are found by its name, the ONNX one first, and all of them are checked."""
+    text = GOOD.decode().split("[files]")[0] + "[files]\n"
+    for name in ("generator.om", "generator.onnx", "other.onnx", "weights.data"):
+        (tmp_path / name).write_bytes(name.encode())
+        text += f'"{name}" = "{sha256(tmp_path / name)}"\n'
+    manifest = parse_manifest(text.encode(), tmp_path)
+    assert manifest.artefacts("generator") == ["generator.onnx", "generator.om"]
+    assert manifest.graph("generator") == tmp_path / "generator.onnx"
+    (tmp_path / "other.onnx").write_bytes(b"x")
+    manifest.graph("generator")
+    for name in ("generator.om", "weights.data"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(BadModelError, match=f"{name} .*damaged"):
+            manifest.graph("generator")
+        (tmp_path / name).write_bytes(name.encode())
+    with pytest.raises(BadModelError, match="lacks its graph encoder"):
+        manifest.graph("encoder")

@@ -7,6 +7,7 @@ from functions.layout import FootageKeys, VoiceKeys
 from functions.storage import Store
 
 WORK = "work"
+MODEL = ("some", "1")
 
 
 @pytest.fixture(params=["memory", "folder"])
@@ -50,7 +51,7 @@ def test_another_rate_is_not_taken_for_ours(store, recording):
 def test_windows_come_from_any_place_in_a_chunk(store, studio, tmp_path):
     """Frames are found by number, past the first keyframe and in later chunks too, bit for bit."""
     made = studio([60, 4])
-    reader = StoredFootage.open(store, WORK, made.store(store, WORK, tmp_path))
+    reader = StoredFootage.open(store, WORK, made.store(store, WORK, tmp_path), MODEL)
     for chunk, first, last in [(0, 0, 2), (0, 24, 27), (0, 57, 60), (1, 61, 63)]:
         read = list(reader.windows(reader.footage.chunks[chunk], first, last))
         expected = list(made.windows(made.footage.chunks[chunk], first, last))
@@ -62,7 +63,7 @@ def test_windows_come_from_any_place_in_a_chunk(store, studio, tmp_path):
 def test_a_track_comes_back(store, studio, tmp_path):
     """Landmarks, confidences and origins are as they were stored."""
     made = studio([3, 4], faceless=[4])
-    reader = StoredFootage.open(store, WORK, made.store(store, WORK, tmp_path))
+    reader = StoredFootage.open(store, WORK, made.store(store, WORK, tmp_path), MODEL)
     track = reader.track(reader.footage.chunks[1])
     assert np.array_equal(track.landmarks, made.tracks[1].landmarks)
     assert track.confidence.tolist() == [1, 0, 1, 1]
@@ -73,4 +74,33 @@ def test_what_was_not_analysed_is_not_found(store):
     with pytest.raises(FileNotFoundError):
         StoredVoice.open(store, WORK, VoiceKeys("default", "none"), 16000)
     with pytest.raises(FileNotFoundError):
-        StoredFootage.open(store, WORK, FootageKeys("default", "none"))
+        StoredFootage.open(store, WORK, FootageKeys("default", "none"), MODEL)
+
+
+def test_what_a_model_keeps_is_made_once(store, studio, tmp_path):
+    """The first to ask makes it; later ones, of this model, read it beside the windows."""
+    keys = studio([3]).store(store, WORK, tmp_path)
+    reader = StoredFootage.open(store, WORK, keys, MODEL)
+    asked = []
+
+    def make():
+        asked.append(1)
+        return b"latents"
+
+    assert [reader.kept("0000.npz", make) for _ in range(3)] == [b"latents"] * 3
+    assert len(asked) == 1
+    assert store.get(WORK, keys.prepared("some", "1", "0000.npz")) == b"latents"
+    other = StoredFootage.open(store, WORK, keys, ("some", "2"))
+    assert other.kept("0000.npz", lambda: b"others") == b"others"
+
+
+def test_of_two_that_make_it_the_first_is_kept(store, studio, tmp_path):
+    """Who comes second goes on with what is stored, so that all runs use the same."""
+    keys = studio([3]).store(store, WORK, tmp_path)
+    reader = StoredFootage.open(store, WORK, keys, MODEL)
+
+    def make():
+        store.put(WORK, keys.prepared("some", "1", "x"), b"first")
+        return b"second"
+
+    assert reader.kept("x", make) == b"first"

@@ -137,6 +137,14 @@ def test_any_walk(tmp_path: Path, boxes: list[FaceBox | None], max_frames: int) 
     cut(tmp_path, boxes, max_frames)
 
 
+def test_a_lost_face_that_left_its_window_is_not_touched(tmp_path: Path) -> None:
+    """A window waits for a lost face; where the face turns out to have gone is not in it."""
+    boxes: list[FaceBox | None] = [(7.5, 0.0, 19.0), None, (13.5, 0.0, 23.0)]
+    chunks = cut(tmp_path, boxes)
+    confidence = np.concatenate([track.confidence for _, _, track in chunks])
+    assert (confidence > 0).tolist() == [True, False, True]
+
+
 def test_a_still_face_has_a_still_window(tmp_path: Path) -> None:
     """While the face moves only a little, the window stays where it is, with room around it."""
     boxes = [(30 + 0.3 * (i % 4), 25.0, 20.0) for i in range(20)]

@@ -1,0 +1,1 @@
+"""Families of models that users bring, one file each."""

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Workers and libraries share the cores; each library taking all of them only makes them wait.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all test-backends lint bench minio compose model clean
+.PHONY: demo test test-all test-backends lint bench sheets minio compose model clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/koubo setup
@@ -37,6 +37,11 @@ bench: $(VENV)/dev.stamp
 	PYTHON=$(BIN)/python infra/minio/install
 	$(BIN)/python -m bench
 
+# Contact sheets of every face with every voice; FACES and VOICES name folders of your own.
+sheets: $(VENV)/demo.stamp
+	$(BIN)/koubo setup
+	$(BIN)/python -m sheets $(if $(FACES),--faces "$(FACES)") $(if $(VOICES),--voices "$(VOICES)")
+
 # MinIO on loopback, wired to functions on ports 8001 to 8003; `koubo wire` makes its buckets.
 minio: $(VENV)/dev.stamp
 	PYTHON=$(BIN)/python infra/minio/serve
@@ -51,7 +56,7 @@ model:
 	$(MAKE) -C training
 
 clean:
-	rm -rf $(VENV) demo/out bench/made
+	rm -rf $(VENV) demo/out bench/made sheets/made
 
 $(VENV)/%.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -14,6 +14,7 @@ from pathlib import Path
 from bench.event_latency import measure as event_latencies
 from bench.measure import Usage, run
 from bench.minio_cost import measure as minio_cost
+from bench.mouths import measure as mouth_costs
 from bench.own_models import measure as own_models
 from demo.sample_face import clip
 from functions.ffmpeg_program import ffmpeg_path
@@ -66,6 +67,7 @@ def main() -> int:
         **event_latencies(),
         **minio_cost(_voice(WORK / "short.wav", SHORT, 1), clip(WORK / "short.mp4", SHORT)),
         **own_models(WORK),
+        **mouth_costs(),
     }
     print(json.dumps(results, indent=1))
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -15,18 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.colour import Colour
+from functions.options import FaceChoice
 
 if TYPE_CHECKING:
     # OpenCV comes with it, which those who only read plans do without.
     from functions.picture import Picture
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Part of every digest: raise it when the analysis would come out differently."""
 
 
-def content_digest(sha256: str) -> str:
-    """The name of an analysis: 128 bits of the content's SHA-256 and the analysis' version."""
-    return f"{sha256[:32]}-{ANALYSIS_VERSION}"
+def content_digest(sha256: str, face: FaceChoice = "largest") -> str:
+    """The name of an analysis: 128 bits of the content's SHA-256 and the analysis' version.
+
+    Args:
+        sha256: of the content; the name of another analysis of it does as well.
+        face: which one was followed, of a footage.
+    """
+    name = f"{sha256[:32]}-{ANALYSIS_VERSION}"
+    return name if face == "largest" else f"{name}-{face}"
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,7 @@ class Footage:
         decoder: library versions that read it; frame checksums hold for these.
         keyframe_distance: see `FrameMap`.
         spent: on the analysis.
+        hidden: frames of those with a face whose mouth is not in plain sight.
     """
 
     digest: str
@@ -136,6 +144,7 @@ class Footage:
     decoder: str
     keyframe_distance: int = 1
     spent: Spent = Spent()
+    hidden: int = 0
 
     @property
     def rate(self) -> Fraction:
@@ -150,7 +159,8 @@ class Track:
     Args:
         landmarks: (n, 468, 2) float32, frame pixels of the upright picture, smoothed; where a frame
             has no face, the neighbours' are held.
-        confidence: (n,) float32 in 0..1; 0 where the frame has no face.
+        confidence: (n,) float32 in 0..1; 0 where the frame has no face, or something is before its
+            mouth.
         origins: (n, 2) int32, even: x and y of the window's top left corner in the frame.
     """
 

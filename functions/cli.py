@@ -15,7 +15,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from functions import compare, convert, doctor, listing, model_commands, oneshot, operate
+from functions import (
+    check_command,
+    compare,
+    convert,
+    doctor,
+    listing,
+    model_commands,
+    oneshot,
+    operate,
+)
 from functions.board import Board, keys_of
 from functions.catch_up import catch_up
 from functions.data_folder import DataFolder
@@ -47,6 +56,7 @@ app.add_typer(model_commands.app, name="models")
 model_commands.app.command("convert")(convert.convert_published)
 app.add_typer(convert.app, name="convert")
 app.command("compare")(compare.compare)
+check_command.add_to(app)
 
 DataOption = Annotated[
     Path,
@@ -211,8 +221,19 @@ def reconcile(
 
 
 @app.command("doctor")
-def examine(data: DataOption = Path("koubo-data")) -> None:
-    """Say what works on this machine, and what to do about what doesn't."""
+def examine(
+    footage: Annotated[
+        Path | None,
+        typer.Argument(exists=True, dir_okay=False, help="A face: say what it can show instead."),
+    ] = None,
+    data: DataOption = Path("koubo-data"),
+) -> None:
+    """Say what works on this machine, or what a footage can show, and what to do about the rest."""
+    if footage is not None:
+        from functions.doctor_footage import examine_footage  # noqa: PLC0415 -- needs extras
+
+        Console().print(doctor.table(examine_footage(footage, CacheSettings())))
+        return
     findings = doctor.examine(DataFolder(data.absolute()), CacheSettings())
     Console().print(doctor.table(findings))
     raise typer.Exit(0 if all(finding.is_well for finding in findings) else EXIT_NOT_SET_UP)

@@ -45,6 +45,11 @@ class Code(Enum):
         "Choose another model, or have whoever runs Koubo look at this one with "
         "`koubo models check`, add it again and retry the run.",
     )
+    OUT_OF_SYNC = Rejection(
+        422,
+        "Use a clearer recording or steadier footage; the operator's KOUBO_CHECK_ settings say "
+        "what passes.",
+    )
     GAVE_UP = Rejection(
         500, "Look into the log for this file or run, mend the cause, and upload the file again."
     )

@@ -4,12 +4,15 @@ import difflib
 import json
 import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from functions.errors import Code, RejectedInput
+
+FaceChoice = Literal["largest", "left", "right"] | Annotated[int, Field(ge=1, le=99)]
+"""Which of several faces: a number counts them from the picture's left."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Options:
         quality: of the encoder: smaller and faster, the default, or better and slower.
         label_language: see `Label.language`.
         label_whole: see `Label.whole`.
+        face: which one speaks, where the footage shows several.
     """
 
     model: str = ""
@@ -42,6 +46,7 @@ class Options:
     quality: Literal["speed", "standard", "quality"] = "standard"
     label_language: Literal["zh", "en"] = "zh"
     label_whole: bool = False
+    face: FaceChoice = "largest"
 
     @property
     def label(self) -> Label:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from functions import documents
 from functions.analysis import dump_arrays, load_arrays
+from functions.check import Tally
 from functions.lossless import read_frames
 from functions.picture import Plane
 
@@ -104,13 +105,17 @@ class Served:
 
 @dataclass(frozen=True)
 class Header:
-    """What holds for all patches of a segment: output frames [first, last)."""
+    """What holds for all patches of a segment: output frames [first, last).
+
+    `tally` is what the lip-sync check measured on a sample of them; None where it wasn't made.
+    """
 
     first: int
     last: int
     size: int
     mask: Mask
     served: Served
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -170,6 +170,44 @@ def crop_rgb(
     return yuv_to_rgb(yuv, colour, out)
 
 
+def crop_yuv(picture: Picture, affine: Affine, size: tuple[int, int]) -> Plane:
+    """Warps a crop out of a picture without converting it.
+
+    Args:
+        picture: the source.
+        affine: (2, 3), picture pixels to crop pixels.
+        size: the crop's width and height, pixels.
+
+    Returns:
+        (height, width, 3) YUV; beyond the picture's border its edge is repeated.
+    """
+    # Each output pixel looks at a few input pixels only: larger pictures are made smaller first.
+    zoom = float(np.sqrt(abs(np.linalg.det(affine[:, :2].astype(np.float64)))))
+    shrink = max(1, round(0.85 / max(zoom, 1e-3)))
+    planes: list[Plane] = []
+    for plane, mapping in (
+        (picture.y, affine),
+        *((plane, affine_to_upsampled_chroma(affine)) for plane in (picture.u, picture.v)),
+    ):
+        if shrink > 1:
+            plane, mapping = _shrunk(plane, mapping, shrink)  # noqa: PLW2901
+        flags = cv2.INTER_CUBIC if len(planes) == 0 else cv2.INTER_LINEAR
+        warped = cv2.warpAffine(plane, mapping, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        planes.append(warped.astype(np.uint8, copy=False))
+    crop: Plane = cv2.merge(planes).astype(np.uint8, copy=False)
+    return crop
+
+
+def _shrunk(plane: Plane, mapping: Affine, by: int) -> tuple[Plane, Affine]:
+    """A plane made smaller by a whole number, with the mapping for its pixels."""
+    height, width = plane.shape[0] // by, plane.shape[1] // by
+    cut = plane[: height * by, : width * by]
+    small = cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA)
+    linear = mapping[:, :2] * by
+    offset = mapping[:, 2] + mapping[:, :2].sum(axis=1) * ((by - 1) / 2)
+    return small.astype(np.uint8, copy=False), np.column_stack([linear, offset]).astype(np.float32)
+
+
 def whole_rgb(picture: Picture, colour: Colour) -> Plane:
     """The whole picture as (H, W, 3) uint8 RGB: for a poster, not for every frame."""
     size = (picture.width, picture.height)

@@ -6,10 +6,13 @@ A function's own settings stand in its folder (`functions/encode/settings.py`).
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from functions.storage import Store
+
+FACE_MESH_FILE = "face_mesh.onnx"
+"""The face mesh, in `CacheSettings.models`: ingest's, and infer's for the lip-sync check."""
 
 
 class BucketSettings(BaseSettings):
@@ -112,6 +115,28 @@ class LogSettings(BaseSettings):
     format: Literal["json", "console"] = "json"
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     file: Path | None = None
+
+
+class CheckSettings(BaseSettings):
+    """KOUBO_CHECK_*: what a video has to be like to pass the lip-sync check.
+
+    Args:
+        gate: a video that doesn't pass makes its run fail and is not put out.
+        min_r: correlation of the lips' aperture with what the voice says.
+        max_lag: frames by which the mouth may be late or early.
+        min_closures: share of the closures that the voice asks for and the lips make.
+        max_flicker: of the mouth, as a multiple of the source's own.
+        min_sharpness: of the mouth, as a multiple of the source's.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KOUBO_CHECK_", env_ignore_empty=True, frozen=True)
+
+    gate: bool = False
+    min_r: float = Field(default=0.5, ge=-1, le=1)
+    max_lag: float = Field(default=2.0, ge=0)
+    min_closures: float = Field(default=0.6, ge=0, le=1)
+    max_flicker: float = Field(default=1.5, ge=0)
+    min_sharpness: float = Field(default=0.6, ge=0)
 
 
 class FfmpegSettings(BaseSettings):

@@ -11,6 +11,7 @@ from functions.picture import (
     Picture,
     affine_to_upsampled_chroma,
     crop_rgb,
+    crop_yuv,
     rgb_to_yuv,
     whole_rgb,
     yuv_to_rgb,
@@ -169,3 +170,42 @@ def test_whole_pictures_are_as_crops() -> None:
     crop = crop_rgb(picture, np.array([[1, 0, 0], [0, 1, 0]], np.float32), 64, colour)
     assert whole.shape == (64, 64, 3)
     assert np.abs(whole.transpose(2, 0, 1) - crop * 255).max() <= 2.5
+
+
+def waves(size: int, length: float) -> Picture:
+    """Grey waves of so many pixels, in luma and in chroma."""
+    place = np.arange(size)
+    luma = np.rint(120 + 60 * np.sin(2 * np.pi * place / length)).astype(np.uint8)
+    y = np.tile(luma, (size, 1))
+    u = np.tile(luma[::2], (size // 2, 1))
+    return Picture(y, u, np.ascontiguousarray(u.T))
+
+
+def test_an_unconverted_crop_is_the_converted_one() -> None:
+    """The same crop in YUV, turned into RGB, is `crop_rgb`'s, but for its sharper luma."""
+    picture, colour = waves(128, 40), Colour("bt601")
+    affine = np.array([[0.9, 0.1, -5], [-0.1, 0.9, 3]], np.float32)
+    yuv = crop_yuv(picture, affine, (80, 64))
+    assert yuv.shape == (64, 80, 3)
+    rgb = yuv_to_rgb(list(yuv.transpose(2, 0, 1)), colour)
+    whole = crop_rgb(picture, affine, 80, colour)[:, :64]
+    assert np.abs(rgb - whole)[:, 4:-4, 4:-4].max() < 0.03
+
+
+def test_a_crop_of_a_huge_face_has_no_moire() -> None:
+    """Stripes too fine for the crop become grey instead of other stripes."""
+    affine = np.array([[0.2, 0, 0], [0, 0.2, 0]], np.float32)
+    fine = crop_yuv(waves(512, 4.1), affine, (96, 96))[8:-8, 8:-8, 0]
+    assert np.ptp(fine.astype(int)) < 25
+    # Coarse ones are all there, and in their place.
+    coarse = crop_yuv(waves(512, 80), affine, (96, 96))[48, :, 0].astype(float)
+    expected = 120 + 60 * np.sin(2 * np.pi * (np.arange(96) / 0.2) / 80)
+    assert np.abs(coarse - expected)[4:-4].max() < 12
+
+
+def test_a_crop_beyond_the_border_repeats_the_edge() -> None:
+    """No black comes in where a face is cut off by the frame."""
+    picture = waves(64, 16)
+    affine = np.array([[1, 0, 20], [0, 1, 20]], np.float32)
+    crop = crop_yuv(picture, affine, (96, 96))
+    assert np.array_equal(crop[50, :15, 0], np.full(15, picture.y[30, 0]))

@@ -14,7 +14,7 @@ from scipy.signal import butter, fftconvolve, lfilter
 
 from functions.infer.mel import SAMPLE_RATE
 
-__all__ = ["damage", "noise"]
+__all__ = ["babble_over", "damage", "music", "noise"]
 
 Samples = NDArray[np.float32]
 HALF_RATE: Final = SAMPLE_RATE / 2
@@ -35,14 +35,48 @@ def damage(voice: Samples, babble: Sequence[Samples], chance: np.random.Generato
     if chance.random() < 0.12:
         voice = _telephone(voice, chance)
     voice = voice / np.float32(np.abs(voice).max() + 1e-6) * np.float32(chance.uniform(0.08, 0.99))
-    if chance.random() < 0.6:
-        if len(babble) >= 3 and chance.random() < 0.25:
-            voice = _mix(voice, _murmur(babble, len(voice), chance), chance.uniform(8, 30))
-        else:
-            voice = _mix(voice, noise(len(voice), chance), chance.uniform(5, 40))
+    kind = chance.random()
+    if kind < 0.22 and len(babble) >= 3:
+        voice = _mix(voice, _murmur(babble, len(voice), chance), chance.uniform(-1, 20))
+    elif kind < 0.32:
+        voice = _mix(voice, music(len(voice), chance), chance.uniform(3, 25))
+    elif kind < 0.68:
+        voice = _mix(voice, noise(len(voice), chance), chance.uniform(0, 40))
     hiss = chance.standard_normal(len(voice)) * 10 ** chance.uniform(-5, -3.5)
     damaged: Samples = np.clip(voice + hiss, -1, 1).astype(np.float32)
     return damaged
+
+
+def music(count: int, chance: np.random.Generator) -> Samples:
+    """Return a made-up tune of any loudness: chords and a melody of plucked or held harmonics.
+
+    Half of them have drums: bursts of noise that fade in a tenth of a second.
+    """
+    beat = int(chance.uniform(0.15, 0.6) * SAMPLE_RATE)
+    tune = np.zeros(count + 4 * beat, np.float32)
+    root = chance.uniform(60, 160)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11, 12, 14, 16])
+    for start in range(0, count, beat):
+        for octave, loud in ((1, 0.6), (2, 0.5), (4, 1.0)):
+            if chance.random() < 0.7:
+                note = root * octave * 2 ** (chance.choice(scale) / 12)
+                tune[start : start + 4 * beat] += loud * _note(note, 4 * beat, chance)
+    if chance.random() < 0.5:
+        fading = np.exp(-np.arange(beat) / (0.03 * SAMPLE_RATE))
+        for start in range(0, count, beat):
+            tune[start : start + beat] += chance.uniform(0, 2) * (
+                chance.standard_normal(beat) * fading
+            ).astype(np.float32)
+    return tune[:count]
+
+
+def _note(hertz: float, count: int, chance: np.random.Generator) -> Samples:
+    t = np.arange(count) / SAMPLE_RATE
+    harmonics = np.arange(1, 1 + max(1, min(8, int(HALF_RATE / hertz))))[:, None]
+    tones = np.sin(2 * np.pi * hertz * harmonics * t) / harmonics ** chance.uniform(0.8, 2)
+    fading = np.exp(-t / chance.uniform(0.1, 1.0)) * np.minimum(1, t / 0.01)
+    played: Samples = (tones.sum(axis=0) * fading).astype(np.float32)
+    return played
 
 
 def noise(count: int, chance: np.random.Generator) -> Samples:
@@ -72,9 +106,17 @@ def _mix(voice: Samples, other: Samples, decibels: float) -> Samples:
     return mixed
 
 
+def babble_over(
+    voice: Samples, babble: Sequence[Samples], decibels: float, chance: np.random.Generator
+) -> Samples:
+    """Add a murmur of three or more other voices, so much softer than the voice."""
+    return _mix(voice, _murmur(babble, len(voice), chance), decibels)
+
+
 def _murmur(babble: Sequence[Samples], count: int, chance: np.random.Generator) -> Samples:
     mixed = np.zeros(count, np.float32)
-    for index in chance.choice(len(babble), size=min(len(babble), 6), replace=False):
+    talkers = min(len(babble), int(chance.integers(3, 9)))
+    for index in chance.choice(len(babble), size=talkers, replace=False):
         other = np.resize(babble[index], count)
         mixed += np.roll(other, int(chance.integers(count))) / (np.abs(other).max() + 1e-6)
     return mixed

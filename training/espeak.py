@@ -7,6 +7,7 @@ of Debian's ``libespeak-ng-dev``). The library keeps one global state: one threa
 from __future__ import annotations
 
 import ctypes
+import re
 from functools import cache
 from typing import Any, Final
 
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from training.mouth_tracks import Segment
 
-__all__ = ["speak"]
+__all__ = ["phonemes", "speak"]
 
 SYNCHRONOUS: Final = 2  # AUDIO_OUTPUT_SYNCHRONOUS
 PHONEME_EVENTS_IN_IPA: Final = 1 | 2
 NO_EXIT: Final = 0x8000  # report an error instead of ending the process
 UTF8: Final = 1
+IN_IPA: Final = 2
 RATE, PITCH, RANGE = 1, 3, 4  # espeak_PARAMETER
 LAST_EVENT, PHONEME_EVENT = 0, 7  # espeak_EVENT_TYPE
 # What its Mandarin spells in ASCII: retroflex consonants, and three vowels.
@@ -62,6 +64,10 @@ class _Engine:
             ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
             ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
         )  # fmt: skip
+        self.library.espeak_TextToPhonemes.argtypes = (
+            ctypes.POINTER(ctypes.c_void_p), ctypes.c_int, ctypes.c_int,
+        )  # fmt: skip
+        self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self.rate: int = self.library.espeak_Initialize(
             SYNCHRONOUS, 0, None, PHONEME_EVENTS_IN_IPA | NO_EXIT
         )
@@ -94,6 +100,27 @@ def _engine() -> _Engine:
     return _Engine()
 
 
+def phonemes(text: str, voice: str) -> str:
+    """Return the phonemes of a text in IPA with stress marks and spaces between words.
+
+    Raises:
+        ValueError: there is no such voice.
+    """
+    library = _engine().library
+    _choose(voice)
+    kept = ctypes.c_char_p(text.encode())
+    rest = ctypes.cast(kept, ctypes.c_void_p)
+    clauses = []
+    while rest.value:
+        clauses.append(library.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, IN_IPA).decode())
+    return re.sub(r"\([a-z-]+\)", "", " ".join(clauses)).strip()
+
+
+def _choose(voice: str) -> None:
+    if _engine().library.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise ValueError(f"espeak-ng has no voice {voice!r}")
+
+
 def speak(
     text: str, voice: str, *, words_per_minute: int = 170, pitch: int = 50, pitch_range: int = 50
 ) -> tuple[NDArray[np.float32], int, list[Segment]]:
@@ -115,8 +142,7 @@ def speak(
     engine = _engine()
     engine.sound, engine.phones = [], []
     library = engine.library
-    if library.espeak_SetVoiceByName(voice.encode()) != 0:
-        raise ValueError(f"espeak-ng has no voice {voice!r}")
+    _choose(voice)
     for parameter, value in ((RATE, words_per_minute), (PITCH, pitch), (RANGE, pitch_range)):
         library.espeak_SetParameter(parameter, value, 0)
     data = text.encode() + b"\0"

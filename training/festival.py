@@ -50,17 +50,33 @@ RUSSIAN: Final = {
 }  # fmt: skip
 FINNISH: Final = {
     "@": "æ", "7": "ø", "&": "ə", "T": "θ", "D": "ð", "S": "ʃ", "N": "ŋ", "L": "l", "g": "ɡ",
-    "a": "ɑ", "Z": "ʒ", "#": "",
+    "a": "ɑ", "Z": "ʒ", "#": "", "##": "",
 }  # fmt: skip
 CATALAN: Final = {
     "ax": "ə", "E": "ɛ", "O": "ɔ", "J": "ɲ", "L": "ʎ", "S": "ʃ", "Z": "ʒ", "rr": "r", "r": "ɾ",
     "N": "ŋ", "uw": "u", "g": "ɡ", "pau": "",
 }  # fmt: skip
 
+CZECH: Final = {
+    "c": "ts", "ch": "x", "c~": "tʃ", "d~": "ɟ", "dz~": "dʒ", "g": "ɡ", "h": "ɦ", "n*": "ŋ",
+    "n~": "ɲ", "r~": "rʒ", "r*": "rʃ", "s~": "ʃ", "t~": "c", "z~": "ʒ", "e": "ɛ", "i": "ɪ",
+    "#": "", "_": "",
+}  # fmt: skip
+ITALIAN: Final = {
+    "E": "ɛ", "O": "ɔ", "S": "ʃ", "Z": "ʒ", "tS": "tʃ", "dZ": "dʒ", "J": "ɲ", "ng": "ŋ", "nf": "ɱ",
+    "L": "ʎ", "g": "ɡ", "#": "",
+}  # fmt: skip
+
 VOICES: Final = {
     "ked": Voice("voice_ked_diphone", "en", "ascii", ARPABET),
     "nsh": Voice("voice_msu_ru_nsh_clunits", "ru", "utf-8", RUSSIAN),
     "lj": Voice("voice_suo_fi_lj_diphone", "fi", "latin-1", FINNISH, ":"),
+    "mv": Voice("voice_hy_fi_mv_diphone", "fi", "latin-1", FINNISH, ":"),
+    "lp": Voice("voice_lp_diphone", "it", "latin-1", ITALIAN, "1"),
+    "pc": Voice("voice_pc_diphone", "it", "latin-1", ITALIAN, "1"),
+    "dita": Voice("voice_czech_dita", "cs", "iso8859-2", CZECH, ":"),
+    "machac": Voice("voice_czech_machac", "cs", "iso8859-2", CZECH, ":"),
+    "ph": Voice("voice_czech_ph", "cs", "iso8859-2", CZECH, ":"),
     "ona": Voice("voice_upc_ca_ona_hts", "ca", "latin-1", CATALAN, "12"),
 }
 

@@ -22,7 +22,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Segment", "at_times", "from_arpabet", "read_segments", "tracks"]
+__all__ = [
+    "TARGETS",
+    "Segment",
+    "at_times",
+    "from_arpabet",
+    "letters",
+    "read_segments",
+    "tracks",
+]
 
 Floats = NDArray[np.float64]
 
@@ -155,28 +163,32 @@ def at_times(
     return np.stack([np.interp(times, grid, curve) for curve in curves], axis=1).astype(np.float32)
 
 
-def _units(segments: Sequence[tuple[float, float, str]]) -> list[tuple[float, float, Target]]:
-    """Split diphthongs and affricates evenly into their phones; drop marks that move no lips."""
-    units: list[tuple[float, float, Target]] = []
+def letters(segments: Sequence[tuple[float, float, str]]) -> list[Segment]:
+    """Return one IPA letter a segment, or an empty one for a pause.
+
+    Diphthongs and affricates are split evenly; marks that move no lips are dropped, and silences
+    too short to be a pause belong to the phone before them.
+    """
+    found: list[Segment] = []
     for start, end, name in segments:
-        targets = [TARGETS[letter] for letter in name if letter in TARGETS][:3]
-        if targets:
-            step = (end - start) / len(targets)
-            units += [
-                (start + i * step, start + (i + 1) * step, target)
-                for i, target in enumerate(targets)
+        known = [letter for letter in name if letter in TARGETS][:3]
+        if known:
+            step = (end - start) / len(known)
+            found += [
+                Segment(start + i * step, start + (i + 1) * step, letter)
+                for i, letter in enumerate(known)
             ]
         elif end - start >= SHORTEST_PAUSE:
-            units.append((start, end, PAUSE))
-        elif units:
-            units[-1] = (units[-1][0], end, units[-1][2])
-    return [unit for unit in units if unit[1] > unit[0]]
+            found.append(Segment(start, end, ""))
+        elif found:
+            found[-1] = found[-1]._replace(end=end)
+    return [segment for segment in found if segment.end > segment.start]
 
 
 def _curves(segments: Sequence[tuple[float, float, str]], seconds: float) -> Floats:
     """Return the four curves on the fine grid, float64 [4, ceil(seconds * FINE_RATE)]."""
     t = (np.arange(int(np.ceil(seconds * FINE_RATE - 1e-6))) + 0.5) / FINE_RATE
-    units = _units(segments)
+    units = [(start, end, TARGETS.get(name, PAUSE)) for start, end, name in letters(segments)]
     if not units or not len(t):
         return np.zeros((4, len(t)))
     units = [(-2.0, units[0][0], PAUSE), *units, (units[-1][1], seconds + 2.0, PAUSE)]

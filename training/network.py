@@ -5,17 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
 
-from functions.infer.ear import BLOCK, CONTEXT
-from functions.infer.mel import BANDS
+from functions.infer.ear import BLOCK, CHANNELS, COLUMN_SECONDS, CONTEXT
+from functions.infer.mel import BANDS, SILENCE
+from training.alignment import align
+from training.corpus import columns
+from training.phones import PHONES
+from training.speech import Speech
 
-__all__ = ["Network", "export"]
+__all__ = ["Network", "aligned", "export"]
 
-DILATIONS: Final = (1, 1, 2, 2, 4, 8)
-WIDTH: Final = 112
+DILATIONS: Final = (1, 1, 2, 2, 4, 8, 8)
+WIDTH: Final = 160
 OPSET: Final = 17
 
 assert sum(DILATIONS) == CONTEXT
@@ -25,6 +30,7 @@ class Network(nn.Module):
     """[batch, 1, 80, n + 2 * CONTEXT] log-mel -> [batch, 4, n]: open, width, close, lipteeth.
 
     No padding: column j of the answer has heard columns j to j + 2 * CONTEXT of the question.
+    A second head names the phone; it teaches the layers below it and isn't exported.
     """
 
     def __init__(self) -> None:
@@ -43,28 +49,45 @@ class Network(nn.Module):
             )
             for dilation in DILATIONS[1:]
         )
-        self.last = nn.Sequential(
-            nn.ReLU(), nn.Conv1d(WIDTH, WIDTH, 1), nn.ReLU(), nn.Conv1d(WIDTH, 4, 1)
+        self.last = nn.Sequential(nn.ReLU(), nn.Conv1d(WIDTH, WIDTH, 1), nn.ReLU())
+        self.mouth = nn.Conv1d(WIDTH, len(CHANNELS), 1)
+        self.phone = nn.Conv1d(WIDTH, len(PHONES), 1)
+
+    def logits(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the four tracks before their squashing, and the phones' logits."""
+        hidden = self._hidden(mel)
+        tracks: Tensor = self.mouth(hidden)
+        phones: Tensor = self.phone(hidden)
+        return tracks, phones
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Return open, close and lipteeth in 0..1, width in -1..1."""
+        raw = self.mouth(self._hidden(mel))
+        return torch.cat(
+            [torch.sigmoid(raw[:, :1]), torch.tanh(raw[:, 1:2]), torch.sigmoid(raw[:, 2:])], 1
         )
 
-    def logits(self, mel: Tensor) -> Tensor:
-        """Return the four tracks before their squashing."""
+    def _hidden(self, mel: Tensor) -> Tensor:
         hidden = self.first(mel.squeeze(1))
         for dilation, residual in zip(DILATIONS[1:], self.residuals, strict=True):
             hidden = hidden[:, :, dilation:-dilation] + residual(hidden)
         answer: Tensor = self.last(hidden)
         return answer
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """Return open, close and lipteeth in 0..1, width in -1..1."""
-        raw = self.logits(mel)
-        return torch.cat(
-            [torch.sigmoid(raw[:, :1]), torch.tanh(raw[:, 1:2]), torch.sigmoid(raw[:, 2:])], 1
-        )
+
+@torch.no_grad()
+def aligned(speech: Speech, network: Network) -> tuple[Speech, float]:
+    """Return clean speech with its phones where a trained network hears them, and how well."""
+    mel, _ = columns(speech.samples)
+    around = np.pad(mel.astype(np.float32), ((CONTEXT, CONTEXT), (0, 0)), constant_values=SILENCE)
+    _, phones = network.logits(torch.from_numpy(around.T[None, None].copy()))
+    likely = torch.log_softmax(phones[0], dim=0).T.numpy()
+    segments, fit = align(speech.segments, likely, COLUMN_SECONDS)
+    return Speech(speech.samples, segments, speech.voice), fit
 
 
 def export(network: Network, path: Path) -> None:
-    """Write the network as ONNX: ``mel`` [batch, 1, 80, 100] -> ``mouth`` [batch, 4, 64]."""
+    """Write the network as ONNX: ``mel`` [batch, 1, 80, 116] -> ``mouth`` [batch, 4, 64]."""
     network.eval()
     torch.onnx.export(
         network,

@@ -14,6 +14,7 @@ from functions.encode.report import (
     PartReport,
     Report,
     StageTime,
+    check_of,
     make_report,
     video_report,
 )
@@ -24,7 +25,7 @@ from functions.layout import VoiceKeys
 from functions.logs import logger
 from functions.plans import Plan
 from functions.runs import Done
-from functions.settings import BucketSettings
+from functions.settings import BucketSettings, CheckSettings
 from functions.storage import Store
 
 log = logger()
@@ -59,22 +60,26 @@ class Completion:
         buckets: their names.
         settings: limits of ffmpeg.
         labels: the operator's side of the AI label.
+        checks: what the lip-sync check demands.
     """
 
     store: Store
     buckets: BucketSettings
     settings: EncodeSettings
     labels: LabelSettings
+    checks: CheckSettings
 
     def make(self, plan: Plan, footage: Footage, folder: Path) -> Outputs:
         """Joins a run's parts, in a folder for files in the making; nothing is put anywhere.
 
         Raises:
             FileNotFoundError: an object of the run is missing.
+            RejectedInput: the lip-sync check failed, and the operator made that a gate.
             RetryableError: the store or ffmpeg failed.
         """
         wall, cpu = time.monotonic(), time.thread_time()
         parts = tuple(self._part_report(plan, index) for index in range(plan.segments))
+        check = check_of(parts, self.checks)
         implicit = implicit_label(self.labels.producer, plan.run)
         video = self._join(plan, footage, folder, implicit)
         jpeg = poster(video, min(int(plan.rate * _POSTER_SECOND), plan.frames - 1))
@@ -94,6 +99,7 @@ class Completion:
             parts,
             video=video_report(plan, footage, done.video, digest, size),
             label=self._label_report(plan, parts, implicit),
+            check=check,
             analysed=self._analysed(plan, footage),
             assembly=assembly,
             finished_at=done.finished_at,

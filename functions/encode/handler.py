@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,7 +30,7 @@ from functions.patches import Patches
 from functions.plans import Plan, load_plan, source_frames
 from functions.process import Finished
 from functions.progress import Progress
-from functions.settings import BucketSettings
+from functions.settings import BucketSettings, CheckSettings
 from functions.standing import look_again, standing, twin_of
 from functions.storage import Store
 
@@ -49,6 +49,7 @@ class Encode:
         labels: the operator's side of the AI label.
         scratch: a folder for files in the making.
         progress: told in frames of the segment.
+        checks: what the lip-sync check demands.
     """
 
     store: Store
@@ -58,6 +59,7 @@ class Encode:
     labels: LabelSettings
     scratch: Path
     progress: Progress
+    checks: CheckSettings = field(default_factory=CheckSettings)
 
     def handle(self, event: ObjectCreated) -> None:
         """Handles new patches or a new part; anything else is none of encode's business.
@@ -143,6 +145,7 @@ class Encode:
                 cpu_seconds=round(time.thread_time() - cpu + finished.cpu_seconds, 3),
                 bytes=part.stat().st_size,
                 labelled=max(0, min(labelled, span.stop) - span.start),
+                tally=patches.header.tally,
             )
             self.store.put(work, keys.part_report(index), documents.dump(report))
             self.store.put_new(work, keys.part(index), part)
@@ -173,7 +176,9 @@ class Encode:
 
     def _assemble(self, plan: Plan) -> None:
         with self._folder(plan) as folder:
-            completion = Completion(self.store, self.buckets, self.settings, self.labels)
+            completion = Completion(
+                self.store, self.buckets, self.settings, self.labels, self.checks
+            )
             outputs = completion.make(plan, self._footage(plan), folder)
             if self._ended(plan):
                 return

@@ -1,15 +1,21 @@
 """The report beside every video: what it was made of, by what, and how long each step took."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from functions.analysis import Footage, Spent
+from functions.check import Check, Tally, judge
+from functions.errors import Code, RejectedInput
 from functions.ffmpeg_program import ffmpeg_version
+from functions.logs import logger
 from functions.options import Options
 from functions.patches import Served
 from functions.plans import Model, Plan
+from functions.settings import CheckSettings
+
+log = logger()
 
 _PACKAGES = ("koubo", "av", "numpy", "onnxruntime", "opencv-python-headless")
 
@@ -27,6 +33,7 @@ class PartReport:
         cpu_seconds: of processor time in encode, the encoder's process with it.
         bytes: of the part.
         labelled: its frames that carry the explicit label.
+        tally: what the lip-sync check measured; the report has it for the whole video instead.
     """
 
     index: int
@@ -37,6 +44,7 @@ class PartReport:
     cpu_seconds: float
     bytes: int
     labelled: int
+    tally: Tally | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,16 @@ class Input:
 
 @dataclass(frozen=True)
 class Face(Input):
-    """The footage; `frames` and `rate` are its own, at its constant rate."""
+    """The footage; `frames` and `rate` are its own, at its constant rate.
+
+    `frames_with_mouth_hidden` are among those with a face, and stay as they are.
+    """
 
     kind: Literal["video", "portrait"]
     frames: int
     rate: str
     frames_with_face: int
+    frames_with_mouth_hidden: int
     decoder: str
 
 
@@ -112,11 +124,29 @@ class Report:
     licence: str
     options: Options
     label: LabelReport
+    check: Check
     stages: dict[str, StageTime]
     segments: tuple[PartReport, ...]
     versions: dict[str, str]
     planned_at: float
     finished_at: float
+
+
+def check_of(parts: tuple[PartReport, ...], limits: CheckSettings) -> Check:
+    """What the segments' samples say of the whole video.
+
+    Raises:
+        RejectedInput: it doesn't pass, and the operator made that a gate.
+    """
+    tallies = [part.tally for part in parts if part.tally is not None]
+    if len(tallies) < len(parts):
+        return Check("unmeasured", ("infer had no face mesh to measure with",))
+    check = judge(sum(tallies, Tally()), limits)
+    if check.verdict == "failed":
+        log.warning("encode.check_failed", why=check.why, r=check.r, lag=check.lag)
+        if limits.gate:
+            raise RejectedInput(Code.OUT_OF_SYNC, f"Lip sync: {'; '.join(check.why)}.")
+    return check
 
 
 def make_report(
@@ -126,6 +156,7 @@ def make_report(
     *,
     video: Video,
     label: LabelReport,
+    check: Check,
     analysed: Spent,
     assembly: StageTime,
     finished_at: float,
@@ -154,6 +185,7 @@ def make_report(
             frames=footage.frames,
             rate=str(footage.rate),
             frames_with_face=footage.faces,
+            frames_with_mouth_hidden=footage.hidden,
             decoder=footage.decoder,
         ),
         model=plan.model,
@@ -161,8 +193,9 @@ def make_report(
         licence=" AND ".join(dict.fromkeys(each.licence for each in served)),
         options=plan.options,
         label=label,
+        check=check,
         stages=stages,
-        segments=parts,
+        segments=tuple(replace(part, tally=None) for part in parts),
         versions=versions(),
         planned_at=plan.made_at,
         finished_at=finished_at,

@@ -19,7 +19,7 @@ def safe_name(wanted: str) -> str:
         if letter.isprintable() or letter.isspace()
     )
     # Hidden names, and those of files that are still being written, would be passed over.
-    kept = kept.strip().lstrip(".~")
+    kept = kept.strip().lstrip(".~ ")
     if is_unfinished(kept) or not kept:
         kept = f"input-{kept.rstrip('~')}.bin" if kept else "input"
     return _cut(kept)

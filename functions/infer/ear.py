@@ -30,7 +30,7 @@ __all__ = [
 
 CHANNELS: Final = ("open", "width", "close", "lipteeth")
 BLOCK: Final = 64  # columns that the graph answers at once: 0.8 s
-CONTEXT: Final = 18  # columns that it hears before and after each: 225 ms
+CONTEXT: Final = 26  # columns that it hears before and after each: 325 ms
 COLUMN_SECONDS: Final = 1 / MELS_PER_SECOND
 
 # The network learned from voices at this level (95th percentile of 20 ms loudness).
@@ -61,7 +61,7 @@ def at_speech_level(samples: NDArray[np.float32], level: float) -> NDArray[np.fl
 
 
 class Ear:
-    """Hears mouth tracks with a graph: ``mel`` [1, 1, 80, 100] -> ``mouth`` [1, 4, 64].
+    """Hears mouth tracks with a graph: ``mel`` [1, 1, 80, 116] -> ``mouth`` [1, 4, 64].
 
     Column j of the answer belongs to column j + `CONTEXT` of the question.
     """

@@ -60,12 +60,14 @@ class Span:
         last: output frame after the last one.
         rate: frames a second.
         shown: for each of them the footage frame that it shows.
+        loop: by which rule, see `functions.runs.source_frames`; says what is shown beyond.
     """
 
     first: int
     last: int
     rate: Fraction
     shown: Sequence[int]
+    loop: str = "pingpong"
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,14 @@ from numpy.typing import NDArray
 from functions.analysis import Chunk, Footage, Track
 from functions.infer.family import FootageReader
 from functions.infer.manifest import Crop
-from functions.infer.mouth import crop_affine, crop_landmarks, mouth_width
+from functions.infer.mouth import LANDMARKS, crop_affine, crop_landmarks, eye_distance, mouth_width
+from functions.picture import Affine
 
 _SMOOTHING = np.array([1, 3, 4, 3, 1]) / 12  # a raised cosine: no phase, no overshoot
 _REACH = len(_SMOOTHING) // 2
+_JUMP = 0.25  # of the crop's side, from one frame to the next: that is a cut
+_NO_JUMP = 0.3  # of the eyes' distance: how far a face goes from one frame to the next
+_STEPS = 2  # of van Cittert's iteration
 FADE = 3
 """Frames between one without a face and the first whose patch is whole."""
 
@@ -28,6 +32,7 @@ class Geometry:
     Args:
         affine: (n, 2, 3) float32, upright frame pixels to crop pixels.
         landmarks: (n, K, 2) float32, of `functions.infer.mouth.LANDMARKS` in the crop, -1..1.
+        seen: the same with the track's smoothing undone: where lips that move fast really are.
         width: (n,) float32, of the mouth in distances between the outer eye corners.
         opacity: (n,) float32, 0 without a face, rising over `FADE` frames beside that.
         origins: (n, 2) int32, of the windows.
@@ -35,9 +40,17 @@ class Geometry:
 
     affine: NDArray[np.float32]
     landmarks: NDArray[np.float32]
+    seen: NDArray[np.float32]
     width: NDArray[np.float32]
     opacity: NDArray[np.float32]
     origins: NDArray[np.int32]
+
+    def onto_window(self, place: int) -> Affine:
+        """(2, 3): window pixels to crop pixels, of one frame."""
+        affine = self.affine[place].astype(np.float64)
+        affine[:, 2] += affine[:, :2] @ self.origins[place]
+        mapping: Affine = affine.astype(np.float32)
+        return mapping
 
 
 class Surveyor:
@@ -58,12 +71,11 @@ class Surveyor:
         """The geometry of a chunk."""
         track = self._track(chunk)
         raw = self._with_neighbours(chunk)
-        smooth = np.zeros((chunk.count, 2, 3))
-        for tap, weight in enumerate(_SMOOTHING):
-            smooth += weight * raw[tap : tap + chunk.count]
+        smooth = _steadied(raw, self._crop.size)
         return Geometry(
             affine=smooth.astype(np.float32),
-            landmarks=crop_landmarks(track.landmarks, smooth, self._crop.size),
+            landmarks=crop_landmarks(track.landmarks[:, LANDMARKS], smooth, self._crop.size),
+            seen=crop_landmarks(self._seen(chunk), smooth, self._crop.size),
             width=mouth_width(track.landmarks),
             opacity=self._opacity(chunk),
             origins=track.origins,
@@ -97,6 +109,22 @@ class Surveyor:
                 after = other
         return before, after
 
+    def _seen(self, chunk: Chunk) -> NDArray[np.float32]:
+        """(n, K, 2) landmarks in the frame, unsmoothed; the neighbouring chunks help."""
+        end = chunk.first + chunk.count
+        frames, landmarks, seen = [], [], []
+        for other in self._footage.chunks:
+            low = max(chunk.first - _STEPS - 1, other.first)
+            high = min(end + _STEPS + 1, other.first + other.count)
+            if low < high:
+                track, part = self._track(other), slice(low - other.first, high - other.first)
+                frames.append(np.arange(low, high))
+                landmarks.append(track.landmarks[part])
+                seen.append(track.confidence[part] > 0)
+        numbers = np.concatenate(frames)
+        sharp = _sharpened(numbers, np.concatenate(landmarks), np.concatenate(seen))
+        return sharp[(numbers >= chunk.first) & (numbers < end)]
+
     def _opacity(self, chunk: Chunk) -> NDArray[np.float32]:
         first, last = chunk.first - FADE, chunk.first + chunk.count + FADE
         seen = self._face_seen(first, last)
@@ -118,6 +146,47 @@ class Surveyor:
                 part = confidence[low - chunk.first : high - chunk.first]
                 seen[low - first : high - first] = part > 0
         return seen
+
+
+def _steadied(raw: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """(n, 2, 3): affines smoothed over `_REACH` frames on either side, but not across a cut.
+
+    Args:
+        raw: (n + 2 `_REACH`, 2, 3), frame pixels to crop pixels.
+        size: the crop's side, pixels.
+    """
+    linear, offset = raw[:, :, :2], raw[:, :, 2]
+    middle = np.full(2, (size - 1) / 2)
+    centres = np.linalg.solve(linear, (middle - offset)[..., None])[..., 0]
+    moved = np.einsum("nij,nj->ni", linear[1:], centres[:-1]) + offset[1:] - middle
+    scene = np.concatenate([[0], np.cumsum(np.linalg.norm(moved, axis=1) > _JUMP * size)])
+    middles = np.arange(_REACH, len(raw) - _REACH)
+    first = np.searchsorted(scene, scene[middles])
+    last = np.searchsorted(scene, scene[middles], side="right") - 1
+    smooth = np.zeros((len(middles), 2, 3))
+    for tap, weight in enumerate(_SMOOTHING):
+        smooth += weight * raw[np.clip(middles - _REACH + tap, first, last)]
+    return smooth
+
+
+def _sharpened(
+    frames: NDArray[np.int64], landmarks: NDArray[np.float32], seen: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(n, K, 2): a track's landmarks before ingest smoothed them, as nearly as can be told.
+
+    Ingest weighs each frame 1/2 and its neighbours 1/4, which halves the movement of a mouth that
+    shuts for one frame. Two steps of van Cittert's iteration bring most of it back.
+    """
+    smooth = landmarks[:, LANDMARKS]
+    step = np.linalg.norm(np.diff(landmarks.mean(axis=1), axis=0), axis=1)
+    near = step < _NO_JUMP * eye_distance(landmarks)[1:]
+    joined = (np.diff(frames) == 1) & seen[:-1] & seen[1:] & near
+    inner = np.flatnonzero(joined[:-1] & joined[1:]) + 1
+    sharp = smooth.copy()
+    for _ in range(_STEPS):
+        around = (sharp[inner - 1] + sharp[inner + 1]) * np.float32(0.25)
+        sharp[inner] += smooth[inner] - sharp[inner] * np.float32(0.5) - around
+    return sharp
 
 
 def chunk_of(footage: Footage, frame: int) -> Chunk | None:

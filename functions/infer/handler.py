@@ -1,8 +1,9 @@
 """Infer handles a segment: renders its mouth patches, once."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from functions.infer.attempts import Attempts, recording
 from functions.infer.backends.faults import BackendFault, NoBackendLeft
 from functions.infer.family import Family, Patch, Span
 from functions.infer.readers import StoredFootage, StoredVoice
+from functions.infer.sampling import Meter
 from functions.layout import FootageKeys, RunKeys, RunObject, VoiceKeys, parse_run_object
 from functions.logs import logger
 from functions.lossless import FrameWriter
@@ -41,6 +43,7 @@ class Infer:
         progress: told in frames.
         instead: gives the model that takes the place of one that no backend can run, where the
             operator's policy has one.
+        meter: measures lip sync; None where no face mesh is installed.
     """
 
     store: Store
@@ -49,6 +52,7 @@ class Infer:
     scratch: Path
     progress: Progress
     instead: Callable[[], Family] | None = None
+    meter: Meter | None = None
 
     def handle(self, event: ObjectCreated) -> None:
         """Handles a segment object of the work bucket; others are none of infer's business.
@@ -105,13 +109,15 @@ class Infer:
         began, cpu = time.monotonic(), time.process_time()
         output = range(segment.first, segment.last)
         shown = tuple(source_frames(output, footage.footage.frames, plan.options.loop))
-        span = Span(segment.first, segment.last, plan.rate, shown)
+        span = Span(segment.first, segment.last, plan.rate, shown, plan.options.loop)
         self.scratch.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.scratch) as folder:
             video, made = Path(folder) / "patches.mkv", Path(folder) / "patches.zip"
-            size = manifest.crop.size
-            patches = family.render(footage, prepared, voice, span)
-            placement = self._write(video, patches, size, len(output))
+            watch = self.meter and self.meter.watch(footage, voice, span, manifest.mask)
+            patches = family.render(watch.footage if watch else footage, prepared, voice, span)
+            seen = watch.look(patches) if watch else patches
+            placement, size = self._write(video, iter(seen), len(output))
+            tally = watch.tally() if watch else None
             wanted = f"{plan.model.name} {plan.model.version}"
             replaced = wanted != manifest.label
             served = Served(
@@ -123,20 +129,23 @@ class Infer:
                 tuple(attempts.entries),
                 instead_of=wanted if replaced else "",
             )
-            header = Header(segment.first, segment.last, size, manifest.mask, served)
+            header = Header(segment.first, segment.last, size, manifest.mask, served, tally)
             write_patches(made, header, placement, video)
             store.put_new(work, keys.patches(segment.index), made)
         log.info("infer.rendered", frames=len(output), seconds=served.seconds)
 
-    def _write(self, to: Path, patches: Iterable[Patch], size: int, total: int) -> Placement:
-        """Writes the patches' video and returns where they go."""
+    def _write(self, to: Path, patches: Iterator[Patch], total: int) -> tuple[Placement, int]:
+        """Writes the patches' video and returns where they go, and their side in pixels."""
         affine = np.empty((total, 2, 3), np.float32)
         opacity = np.empty(total, np.float32)
+        # A family may choose the size by the footage; a segment has a frame at least.
+        head = next(patches)
+        size = head.planes.shape[1]
         with FrameWriter(to, "yuv444p", size, size) as writer:
-            for done, patch in enumerate(patches):
+            for done, patch in enumerate(chain([head], patches)):
                 writer.write(patch.planes)
                 affine[done], opacity[done] = patch.affine, patch.opacity
                 if done % _PROGRESS_EVERY == 0:
                     self.progress(done, total)
         self.progress(total, total)
-        return Placement(affine, opacity)
+        return Placement(affine, opacity), size

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import cv2
 
@@ -10,17 +11,19 @@ from functions.chain import Handle, Surroundings
 from functions.infer.backends import OnnxRuntime
 from functions.infer.backends.offered import order
 from functions.infer.breaker import Recovery
+from functions.infer.ear import Ear
 from functions.infer.family import Family
 from functions.infer.handler import Infer
-from functions.infer.manifest import find_model
+from functions.infer.manifest import DEFAULT_MODEL, find_model
 from functions.infer.model_shelf import LoadedModels, ModelShelf, load_family
 from functions.infer.recovery import start
 from functions.infer.router import Router
+from functions.infer.sampling import Meter
 from functions.infer.settings import InferSettings
 from functions.infer.telemetry import DEVICES
 from functions.infer.weight_cache import WeightCache
 from functions.lambda_door import lambda_for
-from functions.settings import CacheSettings, ModelSettings
+from functions.settings import FACE_MESH_FILE, CacheSettings, ModelSettings
 
 
 def build(around: Surroundings) -> Handle:
@@ -47,8 +50,19 @@ def build(around: Surroundings) -> Handle:
         instead=_default_model(settings) if settings.policy == "default-model" else None,
         scratch=around.scratch,
         progress=around.progress,
+        meter=_meter(around.models / FACE_MESH_FILE),
     )
     return infer.handle
+
+
+def _meter(mesh: Path) -> Meter | None:
+    """Measures lip sync where the face mesh is installed."""
+    if not mesh.is_file():
+        return None
+    # Not on the device that renders: it is small, and so are its pictures.
+    small = OnnxRuntime()
+    ear = small.load(find_model(*DEFAULT_MODEL).file("ear.onnx"))
+    return Meter(small.load(mesh), Ear(ear))
 
 
 def _default_model(settings: InferSettings) -> Callable[[], Family]:

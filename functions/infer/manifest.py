@@ -31,6 +31,10 @@ Table = TypeVar("Table")
 Licence = Annotated[str, Field(pattern=r"^[^\r\n]{1,500}$")]
 
 
+DEFAULT_MODEL = ("viseme", "1")
+"""Its ear also hears for the lip-sync check, whatever model a run uses."""
+
+
 @dataclass(frozen=True)
 class Crop:
     """The square that a model sees of a face.

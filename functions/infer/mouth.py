@@ -34,6 +34,8 @@ LANDMARKS: Final = tuple(index for group in GROUPS for index in group)
 
 RIGHT_EYE: Final = 33
 LEFT_EYE: Final = 263
+_RIGHT_EAR, _LEFT_EAR = 234, 454
+_NOSE_TIP, _NOSE_BASE = 1, 2
 
 
 def crop_affine(
@@ -69,35 +71,47 @@ def crop_affine(
 def crop_landmarks(
     landmarks: NDArray[np.float32], affine: NDArray[np.float64], size: int
 ) -> NDArray[np.float32]:
-    """The renderer's landmarks in the crop.
+    """Landmarks in the crop.
 
     Args:
-        landmarks: (n, 468, 2), frame pixels.
+        landmarks: (n, K, 2), frame pixels.
         affine: (n, 2, 3), frame pixels to crop pixels.
         size: the crop's side, pixels.
 
     Returns:
         (n, K, 2) in -1..1 from the crop's outer edge to its outer edge.
     """
-    points = landmarks[:, LANDMARKS].astype(np.float64)
+    points = landmarks.astype(np.float64)
     pixels = np.einsum("nij,nkj->nki", affine[:, :, :2], points) + affine[:, None, :, 2]
     normal: NDArray[np.float32] = ((pixels + 0.5) * (2 / size) - 1).astype(np.float32)
     return normal
 
 
+def eye_distance(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) distances between the outer eye corners, at least a pixel."""
+    across = landmarks[:, LEFT_EYE] - landmarks[:, RIGHT_EYE]
+    distance: NDArray[np.float32] = np.maximum(np.linalg.norm(across, axis=1), 1.0)
+    return distance
+
+
+def head_pose(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 2): how far a head is turned and how far it nods, as parts of the face.
+
+    The first is where the nose's tip lies between the ears, .5 in a face seen from the front; the
+    second how far the nose's base lies below the eyes, in distances between their corners.
+    """
+    right, left = landmarks[:, _RIGHT_EAR], landmarks[:, _LEFT_EAR]
+    across = left - right
+    square = np.maximum((across**2).sum(1), 1.0)
+    turn = ((landmarks[:, _NOSE_TIP] - right) * across).sum(1) / square
+    eyes = (landmarks[:, RIGHT_EYE] + landmarks[:, LEFT_EYE]) / 2
+    nod = np.linalg.norm(landmarks[:, _NOSE_BASE] - eyes, axis=1) / eye_distance(landmarks)
+    pose: NDArray[np.float32] = np.stack([turn, nod], 1).astype(np.float32)
+    return pose
+
+
 def mouth_width(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
     """(n,) widths of the mouth's opening in distances between the outer eye corners."""
     mouth = landmarks[:, UPPER_INNER[-1]] - landmarks[:, UPPER_INNER[0]]
-    eyes = landmarks[:, LEFT_EYE] - landmarks[:, RIGHT_EYE]
-    distance = np.maximum(np.linalg.norm(eyes, axis=1), 1.0)
-    width: NDArray[np.float32] = np.linalg.norm(mouth, axis=1) / distance
+    width: NDArray[np.float32] = np.linalg.norm(mouth, axis=1) / eye_distance(landmarks)
     return width
-
-
-def mouth_gap(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n,) heights of the mouth's opening at its middle in widths of it."""
-    middle = landmarks[:, LOWER_INNER[5]] - landmarks[:, UPPER_INNER[5]]
-    corners = landmarks[:, UPPER_INNER[-1]] - landmarks[:, UPPER_INNER[0]]
-    width = np.maximum(np.linalg.norm(corners, axis=1), 1e-3)
-    gap: NDArray[np.float32] = np.linalg.norm(middle, axis=1) / width
-    return gap

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from functions.ingest.mouth_view import View, view
 from functions.ingest.onnx_session import open_session
 from functions.ingest.region import Region
 from functions.picture import Colour, Picture
@@ -37,10 +38,12 @@ class Mesh:
     Args:
         landmarks: (468, 2) float32, picture pixels, lips refined.
         confidence: 0..1, that the region holds a face.
+        view: of what surrounds the mouth; None where no picture was looked at.
     """
 
     landmarks: NDArray[np.float32]
     confidence: float
+    view: View | None = None
 
     def region(self) -> Region:
         """Where to look for the same face in the next frame."""
@@ -74,4 +77,5 @@ class FaceMesh:
         back = cv2.invertAffineTransform(region.affine(_SIDE))
         landmarks = (points @ back[:, :2].T + back[:, 2]).astype(np.float32)
         logit = float(np.clip(face.item(), -80, 80))
-        return Mesh(landmarks, 1 / (1 + float(np.exp(-logit))))
+        seen = view(crop, points, logit)
+        return Mesh(landmarks, 1 / (1 + float(np.exp(-logit))), seen)

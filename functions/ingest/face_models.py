@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from functions.errors import NotSetUpError
-from functions.settings import CacheSettings
+from functions.settings import FACE_MESH_FILE, CacheSettings
 
 SOURCE = "mediapipe==0.10.18"
 LICENCE = "Apache-2.0"
@@ -54,7 +54,7 @@ _DETECTOR = _Part(
 _MESH = _Part(
     member="mediapipe/modules/face_landmark/face_landmark_with_attention.tflite",
     sha256="e06a804e0144f9929eda782122916b35d60c697c3c9344013ca2bbe76a6ce2b4",
-    file="face_mesh.onnx",
+    file=FACE_MESH_FILE,
     # The eyes' branches aren't named, so they and their cost are left out.
     outputs={"reshape": "mesh", "transform_landmarks_v2": "lips", "conv_faceflag": "face"},
 )

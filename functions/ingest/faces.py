@@ -4,7 +4,7 @@ A face is what both models agree on: the detector proposes a region, the mesh fi
 sure it is that it saw a face.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from functions.ingest.face_detector import Candidate, FaceDetector, overlap
 from functions.ingest.face_mesh import LEFT_EYE, LIPS, RIGHT_EYE, FaceMesh, Mesh
 from functions.ingest.face_models import FaceModels
+from functions.ingest.mouth_view import View
 from functions.ingest.region import Region
+from functions.options import FaceChoice
 from functions.picture import Colour, Picture
 
 _MIN_CONFIDENCE = 0.5
@@ -44,12 +46,16 @@ class Face:
         landmarks: (468, 2) float32, frame pixels, MediaPipe's numbering, the lips refined.
         confidence: 0..1.
         followed: it is the same face as in the frame before, and was found from there.
+        view: of what surrounds the mouth.
+        scene: counts the footage's cuts.
     """
 
     box: tuple[float, float, float, float]
     landmarks: NDArray[np.float32]
     confidence: float
     followed: bool = False
+    view: View | None = None
+    scene: int = 0
 
     @property
     def side(self) -> float:
@@ -128,19 +134,23 @@ class FaceFollower:
     While the face is there, only the mesh runs, in the region where the face was; now and then
     the detector confirms it. At the start, after a scene cut and while the face is lost the
     detector looks at the whole frame and around the lost face, and at most every tenth frame into
-    tiles. The largest face is chosen; after a short loss, the same one.
+    tiles. The largest face is chosen, or the one that was asked for; after a short loss, the same
+    one.
 
     Args:
         finder: may be shared by several followers in turn.
+        choice: which face, of those that are seen at once when the first one is found.
     """
 
-    def __init__(self, finder: FaceFinder) -> None:
+    def __init__(self, finder: FaceFinder, choice: FaceChoice = "largest") -> None:
         self._finder = finder
+        self._choice = choice
         self._mesh: Mesh | None = None
         self._since_checked = 0
         self._since_tiled = _TILED_EVERY
         self._last: Face | None = None
         self._lost_for = 0
+        self._scene = 0
         self._thumbnail: NDArray[np.float32] | None = None
         self._usual_change: float | None = None
 
@@ -149,11 +159,13 @@ class FaceFollower:
         self._since_tiled += 1
         if self._cut(picture):
             self._mesh, self._lost_for = None, _PATIENCE
+            self._scene += 1
         face = self._followed(picture, colour) or self._found(picture, colour)
         if face is None:
             self._mesh = None
             self._lost_for += 1
         else:
+            face = replace(face, scene=self._scene)
             self._mesh = Mesh(face.landmarks, face.confidence)
             self._last, self._lost_for = face, 0
         return face
@@ -186,12 +198,12 @@ class FaceFollower:
     def _chosen(self, faces: list[Face]) -> Face | None:
         last = self._last
         if last is None or not faces:
-            return faces[0] if faces else None
+            return _pick(faces, self._choice) if faces else None
         nearest = min(faces, key=last.distance)
         if last.distance(nearest) < _NEAR * last.side:
             return nearest
         # Also after a cut, which is not waited for: `follow` has used the patience up.
-        return faces[0] if self._lost_for >= _PATIENCE else None
+        return _pick(faces, self._choice) if self._lost_for >= _PATIENCE else None
 
     def _cut(self, picture: Picture) -> bool:
         """Whether this frame starts a new scene, judged by a tiny picture of its luma."""
@@ -204,6 +216,16 @@ class FaceFollower:
         self._usual_change = 0.8 * usual + 0.2 * change
         # Half a grey level is what coding noise alone may do.
         return change > _CUT or change > max(_JUMP_CUT, _STANDS_OUT * (usual + 0.5))
+
+
+def _pick(faces: list[Face], choice: FaceChoice) -> Face:
+    """One of some faces, the largest of which comes first; a number too high means the last."""
+    if choice == "largest":
+        return faces[0]
+    across = sorted(faces, key=lambda face: face.box[0] + face.box[2])
+    if isinstance(choice, int):
+        return across[min(choice, len(across)) - 1]
+    return across[0] if choice == "left" else across[-1]
 
 
 def _thumbnail(picture: Picture) -> NDArray[np.float32]:
@@ -219,7 +241,7 @@ def _thumbnail(picture: Picture) -> NDArray[np.float32]:
 def _face(mesh: Mesh, *, followed: bool) -> Face:
     x0, y0 = map(float, mesh.landmarks.min(axis=0))
     x1, y1 = map(float, mesh.landmarks.max(axis=0))
-    return Face((x0, y0, x1, y1), mesh.landmarks, mesh.confidence, followed)
+    return Face((x0, y0, x1, y1), mesh.landmarks, mesh.confidence, followed, mesh.view)
 
 
 def _possible(mesh: Mesh, picture: Picture) -> bool:

@@ -19,6 +19,7 @@ from functions.media import (
     decoder_version,
     open_video,
 )
+from functions.options import FaceChoice
 from functions.picture import Colour, Picture, whole_rgb
 from functions.progress import Progress
 from functions.stills import PORTRAIT_COLOUR, jpeg, read_portrait
@@ -103,6 +104,7 @@ def analyse_video(
     keeper: Keeper,
     scratch: Path,
     progress: Progress,
+    face: FaceChoice = "largest",
 ) -> Footage:
     """Decodes a video once: constant rate, upright, face tracked, windows cut.
 
@@ -114,6 +116,7 @@ def analyse_video(
         keeper: takes chunks as they come, then the frame map and the poster.
         scratch: an empty folder.
         progress: told in frames.
+        face: which one is followed.
 
     Raises:
         RejectedInput: no face, too long, damaged, or what opening it raises.
@@ -129,7 +132,7 @@ def analyse_video(
                 size = (picture.width, picture.height)
                 chunk_frames = max(1, round(limits.chunk_seconds * rate))
                 cutter = WindowCutter(size, chunk_frames, scratch, keeper.chunk)
-                follower, smoother = FaceFollower(finder), TrackSmoother()
+                follower, smoother = FaceFollower(finder, face), TrackSmoother()
                 analysis = _Analysis(follower, smoother, cutter, video.colour, keeper)
             # First, since one frame with a wrong time can be shown for days.
             _check_length((len(analysis.pts) + times) / rate, limits.max_seconds)
@@ -142,7 +145,7 @@ def analyse_video(
         frames = analysis.finish(video.keyframes, video.time_base)
         rotation, container = video.rotation, video.container_name
     return Footage(
-        digest=content_digest(sha256),
+        digest=content_digest(sha256, face),
         sha256=sha256,
         kind="video",
         width=size[0],
@@ -153,6 +156,7 @@ def analyse_video(
         colour=analysis.colour,
         rotation=rotation,
         faces=analysis.faces,
+        hidden=analysis.cutter.hidden,
         chunks=tuple(analysis.cutter.chunks),
         poster_frame=analysis.poster_frame or 0,
         container=container,
@@ -162,7 +166,13 @@ def analyse_video(
 
 
 def analyse_portrait(
-    path: Path, sha256: str, *, finder: FaceFinder, keeper: Keeper, scratch: Path
+    path: Path,
+    sha256: str,
+    *,
+    finder: FaceFinder,
+    keeper: Keeper,
+    scratch: Path,
+    face: FaceChoice = "largest",
 ) -> Footage:
     """Analyses a portrait: footage of one frame.
 
@@ -172,13 +182,13 @@ def analyse_portrait(
     picture = read_portrait(path)
     size = (picture.width, picture.height)
     cutter = WindowCutter(size, 1, scratch, keeper.chunk)
-    follower, smoother = FaceFollower(finder), TrackSmoother()
+    follower, smoother = FaceFollower(finder, face), TrackSmoother()
     analysis = _Analysis(follower, smoother, cutter, PORTRAIT_COLOUR, keeper)
     analysis.take(0, picture, 1)
     _check_faces(analysis, 1.0)
     analysis.finish([0], Fraction(1))
     return Footage(
-        digest=content_digest(sha256),
+        digest=content_digest(sha256, face),
         sha256=sha256,
         kind="portrait",
         width=size[0],

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from functions.errors import Code, RejectedInput
 from functions.events import ObjectCreated
 from functions.ingest.faces import FaceFinder
 from functions.ingest.footage import FootageLimits, analyse_portrait, analyse_video
-from functions.ingest.pairing import pair
+from functions.ingest.pairing import looked_at, pair, read_options
 from functions.ingest.replacement import settle, supersede_earlier
 from functions.ingest.settings import IngestSettings
 from functions.ingest.voice import analyse_voice
@@ -29,6 +29,7 @@ from functions.input_keys import (
 from functions.layout import FootageKeys, VoiceKeys
 from functions.logs import logger
 from functions.media import open_container, video_stream
+from functions.options import FaceChoice, Options
 from functions.progress import Progress
 from functions.settings import BucketSettings
 from functions.stills import is_portrait
@@ -85,6 +86,8 @@ class Ingest:
             entry = self.store.head(self.buckets.input, file.key)
         except FileNotFoundError:
             return  # taken away again; the next upload is another event
+        if file.is_options:
+            self._look_again(file)
         fresh = not file.is_options and self._look_at(file, entry)
         self._pair(file, again=fresh)
         # Last: until then reconcile brings the upload back.
@@ -93,29 +96,48 @@ class Ingest:
     def _look_at(self, file: InputFile, entry: Entry) -> bool:
         """Analyses a version of a file that has no record yet; False where it has."""
         record = file.upload(entry.identity)
-        if self._is_known(file, record):
+        face = self._face(file)
+        if self._is_known(file, record, face):
             return False
         try:
-            upload = self._analyse(file, entry)
+            upload = self._analyse(file, entry, face)
             self.store.delete(self.buckets.output, file.error)
         except RejectedInput as refusal:
             supersede_earlier(self.store, self.buckets, file, entry, digest=None)
             self._refuse(file.error, file.key, refusal)
             upload = Upload(file.file, "refused", "", refusal.code.public)
-        self.store.put_new(self.buckets.work, record, documents.dump(upload))
+        self.store.put(self.buckets.work, record, documents.dump(upload))
+        if face != self._face(file):
+            # The options came meanwhile, and found nothing yet that was to be looked at again.
+            self._look_at(file, entry)
         return True
 
-    def _is_known(self, file: InputFile, record: str) -> bool:
+    def _look_again(self, options: InputFile) -> None:
+        """Analyses those of the job's footage anew in which another face is wanted now."""
+        for sibling, upload in looked_at(self.store, self.buckets, options):
+            if upload.role == "face":
+                with suppress(FileNotFoundError):  # taken away meanwhile
+                    self._look_at(sibling, self.store.head(self.buckets.input, sibling.key))
+
+    def _face(self, file: InputFile) -> FaceChoice:
+        try:
+            return read_options(self.store, self.buckets, file).face
+        except RejectedInput:
+            return Options().face  # pairing says so, and waits until they are mended
+
+    def _is_known(self, file: InputFile, record: str, face: FaceChoice) -> bool:
         """Whether there is a record, and what it says was analysed is still there."""
         try:
             upload = documents.load(Upload, self.store.get(self.buckets.work, record))
         except FileNotFoundError:
             return False
+        if upload.role == "face" and upload.digest != content_digest(upload.digest, face):
+            return False
         keys = VoiceKeys if upload.role == "voice" else FootageKeys
         document = keys(file.tenant, upload.digest).document
         return upload.role == "refused" or self.store.exists(self.buckets.work, document)
 
-    def _analyse(self, file: InputFile, entry: Entry) -> Upload:
+    def _analyse(self, file: InputFile, entry: Entry, face: FaceChoice) -> Upload:
         if entry.size == 0:
             raise RejectedInput(Code.EMPTY_FILE, "The file has no content.")
         if entry.size > self.settings.max_bytes:
@@ -125,14 +147,14 @@ class Ingest:
                 f"{self.settings.max_bytes / 1e9:.1f} GB.",
             )
         with self.cache.hold(self.store, self.buckets.input, file.key) as (path, sha256):
-            digest = content_digest(sha256)
-            supersede_earlier(self.store, self.buckets, file, entry, digest)
             kind = kind_of(path)
+            role: Literal["voice", "face"] = "voice" if kind == "voice" else "face"
+            digest = content_digest(sha256) if role == "voice" else content_digest(sha256, face)
+            supersede_earlier(self.store, self.buckets, file, entry, digest)
             if kind == "voice":
                 self._voice(file, path, sha256)
             else:
-                self._footage(file, path, sha256, kind)
-        role: Literal["voice", "face"] = "voice" if kind == "voice" else "face"
+                self._footage(file, path, sha256, kind, face)
         return Upload(file.file, role, digest, None)
 
     def _voice(self, file: InputFile, path: Path, sha256: str) -> None:
@@ -153,16 +175,21 @@ class Ingest:
             self.store.put_new(self.buckets.work, keys.document, documents.dump(voice))
 
     def _footage(
-        self, file: InputFile, path: Path, sha256: str, kind: Literal["video", "portrait"]
+        self,
+        file: InputFile,
+        path: Path,
+        sha256: str,
+        kind: Literal["video", "portrait"],
+        face: FaceChoice,
     ) -> None:
-        keys = FootageKeys(file.tenant, content_digest(sha256))
+        keys = FootageKeys(file.tenant, content_digest(sha256, face))
         if self.store.exists(self.buckets.work, keys.document):
             return
         with self._analysis(file, kind) as (folder, clock):
             keeper = _StoreKeeper(self.store, self.buckets.work, keys)
             if kind == "portrait":
                 footage = analyse_portrait(
-                    path, sha256, finder=self.finder, keeper=keeper, scratch=folder
+                    path, sha256, finder=self.finder, keeper=keeper, scratch=folder, face=face
                 )
             else:
                 footage = analyse_video(
@@ -173,6 +200,7 @@ class Ingest:
                     keeper=keeper,
                     scratch=folder,
                     progress=self.progress,
+                    face=face,
                 )
             footage = replace(footage, spent=clock.spent())
             self.store.put_new(self.buckets.work, keys.document, documents.dump(footage))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.ingest.faces import Face
+from functions.ingest.mouth_view import View
 
 LONGEST_GAP = 3
 """Frames that a blink of the tracker may last and still be bridged."""
@@ -31,10 +32,14 @@ class TrackEntry:
             face ever.
         confidence: 0..1; 0 where there is no face, `GAP_CONFIDENCE` at most where the landmarks
             are interpolated.
+        view: of what surrounds the mouth; None where there is no face.
+        scene: counts the footage's cuts.
     """
 
     landmarks: NDArray[np.float32] | None
     confidence: float
+    view: View | None = None
+    scene: int = 0
 
 
 class TrackSmoother:
@@ -82,7 +87,7 @@ class TrackSmoother:
             around = self._before.landmarks + after.landmarks
             landmarks = (face.landmarks * 0.5 + around * 0.25).astype(np.float32)
         self._before = face
-        self._held = TrackEntry(landmarks, face.confidence)
+        self._held = TrackEntry(landmarks, face.confidence, face.view, face.scene)
         return self._held
 
     def _filled(self, *, ended: bool) -> list[TrackEntry]:
@@ -103,7 +108,7 @@ class TrackSmoother:
             return [TrackEntry(None, 0.0)] * gap
         if bridgeable and after is not None:
             return _bridge(before, after, gap)
-        self._held = TrackEntry(before.landmarks, 0.0)
+        self._held = TrackEntry(before.landmarks, 0.0, scene=before.scene)
         return [self._held] * gap
 
 
@@ -113,12 +118,17 @@ def _bridge(before: TrackEntry, after: Face, gap: int) -> list[TrackEntry]:
     steps = [(i + 1) / (gap + 1) for i in range(gap)]
     if not _near(before.landmarks, after.landmarks):
         return [
-            TrackEntry(before.landmarks if step <= 0.5 else after.landmarks, 0.0) for step in steps
+            TrackEntry(before.landmarks, 0.0, scene=before.scene)
+            if step <= 0.5
+            else TrackEntry(after.landmarks, 0.0, scene=after.scene)
+            for step in steps
         ]
     confidence = min(GAP_CONFIDENCE, before.confidence, after.confidence)
     moved = after.landmarks - before.landmarks
     return [
-        TrackEntry((before.landmarks + moved * step).astype(np.float32), confidence)
+        TrackEntry(
+            (before.landmarks + moved * step).astype(np.float32), confidence, scene=before.scene
+        )
         for step in steps
     ]
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.analysis import Chunk, Track
+from functions.ingest.plain_sight import PlainSight
 from functions.ingest.track import TrackEntry
 from functions.lossless import FrameWriter
 from functions.picture import Picture
@@ -71,7 +72,13 @@ class WindowCutter:
         self._frame = 0
         self._tracked = 0
         self._early: deque[TrackEntry] = deque()
+        self._sight = PlainSight()
         self.chunks: list[Chunk] = []
+
+    @property
+    def hidden(self) -> int:
+        """Frames so far that show a face whose mouth is not in plain sight."""
+        return self._sight.hidden
 
     def cut(self, picture: Picture, landmarks: NDArray[np.float32] | None) -> None:
         """Takes the next frame, with the face as it was found in it."""
@@ -140,7 +147,8 @@ class WindowCutter:
             self._skip_to(closed.chunk.first)
             if len(self._early) < closed.chunk.count:
                 return
-            entries = [self._early.popleft() for _ in range(closed.chunk.count)]
+            early = [self._early.popleft() for _ in range(closed.chunk.count)]
+            entries = self._sight.judge(early)
             self._tracked += closed.chunk.count
             self._waiting.popleft()
             self._sink(closed.chunk, closed.path, _joined(entries, closed, self._size))

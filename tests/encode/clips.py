@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from functions.analysis import Footage, FrameMap, checksum, content_digest
+from functions.check import Tally
 from functions.ffmpeg_program import ffmpeg_path
 from functions.ingest.constant_rate import at_constant_rate, choose_rate
 from functions.lossless import FrameWriter
@@ -147,7 +148,9 @@ STAND_IN = Served(
 OWN = Served("wav2lip 1", "mine", "torch/npu:0", 0.5, 0.25)
 
 
-def write_patches_file(folder: Path, footage: Footage, span: range) -> Path:
+def write_patches_file(
+    folder: Path, footage: Footage, span: range, tally: Tally | None = None
+) -> Path:
     """Noise on the left of the picture for each frame; every fifth has no face."""
     size, count = 32, len(span)
     video, path = folder / "patches.mkv", folder / "patches.zip"
@@ -161,7 +164,7 @@ def write_patches_file(folder: Path, footage: Footage, span: range) -> Path:
     affine[:, 0, 2] = np.linspace(8, -20, count)
     affine[:, 1, 2] = -footage.height * 0.7 + 40
     opacity = np.where(np.arange(count) % 5 == 4, 0, 0.9).astype(np.float32)
-    header = Header(span.start, span.stop, size, Mask(), SERVED)
+    header = Header(span.start, span.stop, size, Mask(), SERVED, tally)
     write_patches(path, header, Placement(affine, opacity), video)
     video.unlink()
     return path

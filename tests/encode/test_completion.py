@@ -3,16 +3,21 @@ import json
 from pathlib import Path
 
 import av
+import numpy as np
+import pytest
 
 from functions import documents
 from functions.analysis import Footage
+from functions.check import FARTHEST, Tally, tally_sync
 from functions.encode.settings import LabelSettings
+from functions.errors import Code, RejectedInput
 from functions.layout import FootageKeys
 from functions.options import Options
 from functions.runs import Superseded
+from functions.settings import CheckSettings
 
 from .clips import write_patches_file
-from .test_handler import BUCKETS, prepare, prepared
+from .test_handler import BUCKETS, Job, prepare, prepared
 
 __all__ = ["prepared"]
 
@@ -99,3 +104,70 @@ def test_later_run_of_the_same_names_is_not_overwritten(prepared) -> None:
     assert job.store.get(BUCKETS.output, "t/job/voice-face.mp4") == b"the newer video"
     end = documents.load(Superseded, job.store.get(BUCKETS.work, job.plan.keys.superseded))
     assert end.by == newer.run
+
+
+def measured(job: Job, late: int) -> None:
+    """Every segment was measured: a mouth that comes so many frames late."""
+    noise = np.random.default_rng(3).normal(size=80 + 2 * FARTHEST)
+    heard = np.convolve(noise, np.hanning(9), "same")
+    places = np.arange(80) + FARTHEST
+    tally = tally_sync(heard[places - late], places, heard) + Tally(
+        closures_due=4, closures_made=4, sharpness=9.0, source_sharpness=10.0
+    )
+    for index in range(job.plan.segments):
+        footage = job.encode._footage(job.plan)
+        patches = write_patches_file(
+            job.encode.scratch, footage, job.plan.segment(index), tally=tally
+        )
+        job.store.put(BUCKETS.work, job.plan.keys.patches(index), patches)
+        patches.unlink()
+
+
+def test_the_segments_checks_become_the_reports(prepared) -> None:
+    """What infer measured of each segment is judged together, and is in the report."""
+    job = prepared()
+    measured(job, late=0)
+    job.run()
+    check = job.report().check
+    assert (check.verdict, check.why) == ("passed", ())
+    assert check.frames == 80 * job.plan.segments
+    assert check.r == pytest.approx(1.0)
+    assert (check.closures_made, check.closures_due) == (12, 12)
+    assert check.sharpness == 0.9
+
+
+def test_what_was_not_measured_says_so(prepared) -> None:
+    """Patches without a measurement are no failure; the report says why there is none."""
+    job = prepared()
+    job.run()
+    check = job.report().check
+    assert check.verdict == "unmeasured"
+    assert "face mesh" in check.why[0]
+
+
+def test_a_failed_check_is_reported(prepared) -> None:
+    """Without a gate a video out of sync is put out, and its report says `failed`."""
+    job = prepared()
+    measured(job, late=5)
+    job.run()
+    check = job.report().check
+    assert check.verdict == "failed"
+    assert check.lag == pytest.approx(5, abs=0.2)
+
+
+def test_a_gate_lets_no_failed_video_out(prepared) -> None:
+    """With the gate the same run is refused in words, and there is no video at the output."""
+    job = prepared()
+    job = dataclasses.replace(
+        job, encode=dataclasses.replace(job.encode, checks=CheckSettings(gate=True))
+    )
+    measured(job, late=5)
+    with pytest.raises(RejectedInput, match=r"off by \+5") as caught:
+        job.run()
+    assert caught.value.code is Code.OUT_OF_SYNC
+    assert job.names(BUCKETS.output) == set()
+    measured(job, late=0)
+    for index in range(job.plan.segments):
+        job.store.delete(BUCKETS.work, job.plan.keys.part(index))
+    job.run()
+    assert "voice-face.mp4" in job.names(BUCKETS.output)

@@ -5,12 +5,14 @@ from functions.encode.report import (
     PartReport,
     Report,
     StageTime,
+    check_of,
     make_report,
     video_report,
 )
 from functions.input_keys import Group
 from functions.options import Options
 from functions.plans import Model, Plan, Source
+from functions.settings import CheckSettings
 from tests.encode.clips import LOST, OWN, STAND_IN
 
 PLAN = Plan(
@@ -43,6 +45,7 @@ def test_segments_that_another_model_served(clips) -> None:
         tuple(parts),
         video=video_report(PLAN, footage, "default/job/v-f.mp4", "0" * 64, 9),
         label=LabelReport("", 0, ""),
+        check=check_of(tuple(parts), CheckSettings()),
         analysed=Spent(0.0, 0.0),
         assembly=StageTime(0.0, 0.0),
         finished_at=2.0,
@@ -51,3 +54,4 @@ def test_segments_that_another_model_served(clips) -> None:
     assert report.licence == "mine AND Apache-2.0"
     assert [part.served.instead_of for part in report.segments] == ["", "wav2lip 1"]
     assert report.segments[1].served.attempts == (LOST,)
+    assert report.check.verdict == "unmeasured"

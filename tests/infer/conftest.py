@@ -15,7 +15,9 @@ from skimage.data import astronaut
 from functions import documents, runs
 from functions.analysis import Chunk, Footage, Track, Voice
 from functions.infer.backends import Graph, OnnxRuntime
+from functions.infer.interior import Interior
 from functions.infer.manifest import Manifest, find_model
+from functions.infer.mouth import LANDMARKS, crop_affine, crop_landmarks
 from functions.input_keys import Group
 from functions.layout import FootageKeys, VoiceKeys
 from functions.lossless import FrameWriter
@@ -25,7 +27,7 @@ from functions.plans import Model, Plan, Source
 from functions.settings import BucketSettings
 from functions.storage import Store
 
-LANDMARKS = Path(__file__).parents[1] / "fixtures" / "astronaut_landmarks.npy"
+POINTS = Path(__file__).parents[1] / "fixtures" / "astronaut_landmarks.npy"
 SIZE = (448, 448)
 WINDOW = (240, 260)
 
@@ -47,7 +49,7 @@ def shoot(index: int, kind: str = "video") -> Shot:
     matrix[:, 2] += (0, 100) if still else (3 * np.sin(index / 3), 100)
     rgb = cv2.warpAffine(astronaut(), matrix, SIZE, borderMode=cv2.BORDER_REPLICATE)
     picture = Picture.unpack(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420))
-    points = np.load(LANDMARKS) @ matrix[:, :2].T + matrix[:, 2]
+    points = np.load(POINTS) @ matrix[:, :2].T + matrix[:, 2]
     return Shot(picture, points.astype(np.float32))
 
 
@@ -189,8 +191,32 @@ def manifest() -> Manifest:
 
 
 @pytest.fixture(scope="session")
-def renderer(manifest: Manifest) -> Graph:
-    return OnnxRuntime().load(manifest.folder / "mouth.onnx")
+def graph(manifest: Manifest) -> Graph:
+    return OnnxRuntime().load(manifest.folder / "ear.onnx")
+
+
+@pytest.fixture(scope="session")
+def interior(manifest: Manifest) -> Interior:
+    return Interior.load(manifest.file("interior.png"))
+
+
+@pytest.fixture(scope="session")
+def smile() -> np.ndarray:
+    """(K, 2) landmarks of the astronaut's smile in the crop; her teeth show."""
+    lm = shoot(0).landmarks[None]
+    affine = crop_affine(lm, 256, 1.85, 0.78)
+    return crop_landmarks(lm[:, LANDMARKS], affine, 256)[0]
+
+
+@pytest.fixture(scope="session")
+def noise() -> Callable[[int], np.ndarray]:
+    """(size, size, 3) pixels that are smooth and everywhere different."""
+
+    def make(size: int) -> np.ndarray:
+        coarse = np.random.default_rng(7).integers(0, 256, (12, 12, 3), np.uint8)
+        return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+
+    return make
 
 
 @pytest.fixture

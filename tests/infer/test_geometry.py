@@ -62,3 +62,15 @@ def test_frames_outside_all_chunks_are_gaps(studio):
     opacity = joined(footage, "opacity")
     assert opacity[7] == opacity[8] == pytest.approx(1 / (FADE + 1))
     assert opacity[0] == opacity[-1] == 1
+
+
+def test_a_cut_is_not_smoothed_over(studio):
+    """Where the face jumps to another place and size, each shot's crops are its own."""
+    footage = studio([24])
+    points = footage.tracks[0].landmarks
+    points[:12] = points[0]
+    points[12:] = points[0] * 1.3 + 60
+    survey = Surveyor(footage, CROP).survey(footage.footage.chunks[0])
+    for frames in (slice(0, 12), slice(12, 24)):
+        alone = crop_affine(points[frames], 256, 1.85, 0.78)
+        np.testing.assert_allclose(survey.affine[frames], alone, rtol=1e-5)

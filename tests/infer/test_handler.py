@@ -11,6 +11,7 @@ from functions.errors import Code, RejectedInput, RetryableError
 from functions.events import ObjectCreated
 from functions.infer.backends import OnnxRuntime
 from functions.infer.backends.faults import DeviceLost, UnsupportedGraph
+from functions.infer.families.wav2lip import Wav2Lip
 from functions.infer.handler import Infer
 from functions.infer.main import build
 from functions.infer.router import Router
@@ -21,6 +22,7 @@ from functions.patches import Patches
 from functions.plans import Model
 from functions.progress import silent
 from functions.settings import BucketSettings
+from tests.infer.backends import small_model
 from tests.infer.scripted import Unreliable
 
 BUCKETS = BucketSettings()
@@ -113,7 +115,7 @@ def test_what_is_missing_comes_again(infer, plan, store):
 
 def test_footage_is_prepared_once(infer, plan, store):
     """The reference lies with the footage, and later segments and runs use it."""
-    key = FootageKeys("default", plan.face.digest).prepared("viseme", "1", "reference.npz")
+    key = FootageKeys("default", plan.face.digest).prepared("viseme", "1", "bank.npz")
     infer.handle(event(plan, 0))
     first = store.head(WORK, key)
     infer.handle(event(plan, 1))
@@ -149,14 +151,28 @@ def test_the_composition_root_gives_the_same(store, infer, plan, tmp_path):
 CPU = "onnxruntime/CPUExecutionProvider"
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A model whose graph draws every frame, batch by batch; the default model's only hears."""
+    return small_model.seal(tmp_path_factory.mktemp("model"))
+
+
 @pytest.fixture
-def on_devices(store, manifest, tmp_path):
-    """Infer with the default model on these backends."""
+def drawn(plan, store):
+    """The plan, with the small model asked for."""
+    changed = dataclasses.replace(plan, model=Model("small", "1"))
+    store.put(WORK, plan.keys.plan, documents.dump(changed))
+    return changed
+
+
+@pytest.fixture
+def on_devices(store, small, tmp_path):
+    """Infer with the small model on these backends, four frames a run."""
 
     def make(*backends, instead=None):
         router = Router(backends)
         infer = Infer(
-            store, BUCKETS, lambda _: Viseme.load(manifest, router, 8), tmp_path, silent, instead
+            store, BUCKETS, lambda _: Wav2Lip.load(small, router, 4), tmp_path, silent, instead
         )
         return infer, router
 
@@ -166,66 +182,90 @@ def on_devices(store, manifest, tmp_path):
 def unreliable(*faults, name="torch/npu:0"):
     """A device that renders mouths, and fails so in its runs, one after the other."""
     script = chain(faults, repeat(None))
-    return Unreliable(OnnxRuntime(), name, lambda stem: next(script) if stem == "mouth" else None)
+    return Unreliable(OnnxRuntime(), name, lambda _: next(script))
 
 
-def served(store, plan, index=0):
-    return Patches.load(store.get(WORK, plan.keys.patches(index))).header.served
+def load_patches(store, plan, index=0):
+    return Patches.load(store.get(WORK, plan.keys.patches(index)))
 
 
-def test_a_device_lost_in_the_middle_of_a_segment(infer, on_devices, plan, store):
+def told_of(served):
+    """Who tried the graph, how precisely, how often and with what success."""
+    return [
+        (each.graph, each.backend, each.precision, each.runs, each.outcome)
+        for each in served.attempts
+    ]
+
+
+def test_a_device_lost_in_the_middle_of_a_segment(on_devices, drawn, store):
     """The segment is finished elsewhere, its patches are whole, and the report says it all."""
-    infer.handle(event(plan, 0))
-    whole = list(Patches.load(store.get(WORK, plan.keys.patches(0))).frames())
-    store.delete(WORK, plan.keys.patches(0))
+    on_devices(OnnxRuntime())[0].handle(event(drawn, 0))
+    whole = list(load_patches(store, drawn).frames())
+    store.delete(WORK, drawn.keys.patches(0))
     npu = unreliable(None, DeviceLost("error code is 507901"))
-    on_devices(npu, OnnxRuntime())[0].handle(event(plan, 0))
-    patches = Patches.load(store.get(WORK, plan.keys.patches(0)))
+    on_devices(npu, OnnxRuntime())[0].handle(event(drawn, 0))
+    patches = load_patches(store, drawn)
     pairs = zip(patches.frames(), whole, strict=True)
     assert all(np.array_equal(ours, theirs) for ours, theirs in pairs)
     told = patches.header.served
-    mouth = [each for each in told.attempts if each.graph == "mouth"]
-    assert [(each.backend, each.precision, each.outcome) for each in mouth] == [
-        ("torch/npu:0", "fp16", "ok"),
-        ("torch/npu:0", "fp16", "device-lost"),
-        (CPU, "fp32", "ok"),
+    assert told_of(told) == [
+        ("generator", "torch/npu:0", "fp16", 1, "ok"),
+        ("generator", "torch/npu:0", "fp16", 1, "device-lost"),
+        ("generator", CPU, "fp32", 2, "ok"),
     ]
-    assert mouth[1].says == "error code is 507901"
-    assert all(each.batch > 0 and each.seconds >= 0 for each in mouth)
+    assert told.attempts[1].says == "error code is 507901"
+    assert all(each.batch > 0 and each.seconds >= 0 for each in told.attempts)
     assert told.backend == f"torch/npu:0, {CPU}"
 
 
-def test_the_default_model_takes_over(on_devices, plan, store, manifest):
+def test_the_ears_device_is_lost(infer, store, plan, manifest, tmp_path):
+    """So is what the default model hears: by another device, and the frames are the same."""
+    infer.handle(event(plan, 0))
+    whole = list(load_patches(store, plan).frames())
+    store.delete(WORK, plan.keys.patches(0))
+    router = Router((unreliable(None, DeviceLost("error code is 507901")), OnnxRuntime()))
+    model = Viseme.load(manifest, router, 8)
+    Infer(store, BUCKETS, lambda _: model, tmp_path, silent).handle(event(plan, 0))
+    patches = load_patches(store, plan)
+    pairs = zip(patches.frames(), whole, strict=True)
+    assert all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+    assert [each[:2] + each[4:] for each in told_of(patches.header.served)] == [
+        ("ear", "torch/npu:0", "ok"),
+        ("ear", "torch/npu:0", "device-lost"),
+        ("ear", CPU, "ok"),
+    ]
+
+
+def test_the_default_model_takes_over(on_devices, drawn, store, manifest):
     """Where the policy has it so and no backend is left, the whole segment is rendered by it."""
     default = Viseme.load(manifest, OnnxRuntime(), 8)
-    mine = dataclasses.replace(plan, model=Model("mine", "3"))
-    store.put(WORK, plan.keys.plan, documents.dump(mine))
     npu = unreliable(None, DeviceLost("error code is 507901"))
-    on_devices(npu, instead=lambda: default)[0].handle(event(plan, 0))
-    told = served(store, plan)
-    assert (told.model, told.instead_of, told.licence) == ("viseme 1", "mine 3", "Apache-2.0")
+    on_devices(npu, instead=lambda: default)[0].handle(event(drawn, 0))
+    patches = load_patches(store, drawn)
+    assert [frame.shape for frame in patches.frames()] == [(3, 256, 256)] * SEGMENT
+    told = patches.header.served
+    assert (told.model, told.instead_of, told.licence) == ("viseme 1", "small 1", "Apache-2.0")
     assert told.backend == CPU
     assert "device-lost" in {each.outcome for each in told.attempts}
 
 
-def test_a_pinned_device_fails_loudly(on_devices, plan, store):
+def test_a_pinned_device_fails_loudly(on_devices, drawn, store):
     """Without another backend or policy nothing is rendered; the event comes again, and works."""
-    npu = unreliable(DeviceLost("error code is 507901"))
-    infer, router = on_devices(npu)
-    with pytest.raises(RetryableError, match=r"mouth\.onnx.*torch/npu:0: error code is 507901"):
-        infer.handle(event(plan, 0))
-    assert not store.exists(WORK, plan.keys.patches(0))
+    infer, router = on_devices(unreliable(DeviceLost("error code is 507901")))
+    with pytest.raises(RetryableError, match=r"generator\.onnx.*torch/npu:0: error code is 507901"):
+        infer.handle(event(drawn, 0))
+    assert not store.exists(WORK, drawn.keys.patches(0))
     with pytest.raises(RetryableError, match="507901"):
-        infer.handle(event(plan, 0))
+        infer.handle(event(drawn, 0))
     router.devices[0].regain()
-    infer.handle(event(plan, 0))
-    assert served(store, plan).backend == "torch/npu:0"
+    infer.handle(event(drawn, 0))
+    assert load_patches(store, drawn).header.served.backend == "torch/npu:0"
 
 
-def test_a_model_that_nobody_can_run(on_devices, plan, store):
+def test_a_model_that_nobody_can_run(on_devices, drawn, store):
     """It is refused by its name at once: no retry makes it better."""
-    refuses = unreliable(*[UnsupportedGraph("no such operator")] * 2)
-    with pytest.raises(RejectedInput, match=r"viseme 1 can't be run.*no such operator") as caught:
-        on_devices(refuses)[0].handle(event(plan, 0))
+    refuses = unreliable(UnsupportedGraph("no such operator"))
+    with pytest.raises(RejectedInput, match=r"small 1 can't be run.*no such operator") as caught:
+        on_devices(refuses)[0].handle(event(drawn, 0))
     assert caught.value.code is Code.BAD_MODEL
-    assert not store.exists(WORK, plan.keys.patches(0))
+    assert not store.exists(WORK, drawn.keys.patches(0))

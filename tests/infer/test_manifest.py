@@ -45,7 +45,7 @@ def test_a_damaged_file_is_refused(tmp_path):
     damaged[100] ^= 1
     (folder / "ear.onnx").write_bytes(damaged)
     manifest = find_model("viseme", "1", shipped=tmp_path)
-    assert manifest.file("mouth.onnx")
+    assert manifest.file("interior.png")
     with pytest.raises(NotSetUpError, match=r"ear\.onnx .* damaged"):
         manifest.file("ear.onnx")
     with pytest.raises(NotSetUpError, match=r"lacks its file other\.onnx"):

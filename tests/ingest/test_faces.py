@@ -233,3 +233,29 @@ def test_any_size_of_picture_is_taken(finder, as_picture, size):
     width, height = size
     picture = as_picture(canvas(width, height))
     assert [follower.follow(picture, COLOUR) for _ in range(2)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted"), [("largest", 2), ("left", 0), ("right", 4), (2, 1), (5, 4), (9, 4)]
+)
+def test_of_five_faces_the_asked_one_is_followed(finder, astronaut, as_picture, choice, wanted):
+    """The largest, the outermost, or the n-th from the left; of too high a number the last."""
+    wall, scales = canvas(1280, 480), (0.7, 0.75, 1.1, 0.8, 0.7)
+    corners = [(20 + 230 * i, 60) for i in range(5)]
+    for (x, y), scale in zip(corners, scales, strict=True):
+        wall = hung(wall, astronaut, x, y, scale)
+    follower = FaceFollower(finder, choice)
+    picture = as_picture(wall)
+    for followed in (False, True):
+        face = follower.follow(picture, COLOUR)
+        assert face.followed == followed
+        assert np.linalg.norm(mouth(face) - where(MOUTH, *corners[wanted], scales[wanted])) < 5
+
+
+def test_scenes_are_counted(finder, astronaut, as_picture):
+    """Each cut begins another scene."""
+    follower = FaceFollower(finder)
+    here, there = canvas(640, 360), canvas(640, 360) // 2
+    shots = [hung(here, astronaut, 100, 60, 1.0)] * 2 + [hung(there, astronaut, 120, 60, 1.1)] * 2
+    faces = [follower.follow(as_picture(shot), COLOUR) for shot in shots]
+    assert [face.scene for face in faces] == [0, 0, 1, 1]

@@ -306,3 +306,20 @@ def test_an_analysis_that_was_taken_away_is_made_again(rig: Rig, voice: Path) ->
     rig.store.delete(BUCKETS.work, document)
     rig.handle("t/job/voice.wav")
     assert document in rig.work()
+
+
+def test_another_face_is_another_analysis(rig: Rig, voice: Path, face_portrait: Path) -> None:
+    """`face` in the options decides who is followed, also when they come last; each way is kept."""
+    rig.drop("t/job/voice.wav", voice)
+    rig.drop("t/job/face.png", face_portrait)
+    rig.drop("t/job/koubo.toml", b'face = "left"')
+    digests = {
+        runs.load_plan(rig.store, BUCKETS.work, RunKeys("t", run)).face.digest for run in rig.runs()
+    }
+    assert len(digests) == 2
+    assert sum(digest.endswith("-left") for digest in digests) == 1
+    rig.drop("t/later/koubo.toml", b'face = "left"')
+    with rig.decoding_nothing():
+        rig.drop("t/later/face.png", face_portrait)
+        rig.drop("t/later/voice.wav", voice)
+    assert len(rig.runs()) == 3

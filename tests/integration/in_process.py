@@ -8,8 +8,8 @@ from functions import documents
 from functions.chain import Delivery, FunctionName, Handle, Surroundings, fired_by
 from functions.encode.main import build as build_encode
 from functions.events import ObjectCreated
-from functions.infer.backends import OnnxRuntime
 from functions.infer.handler import Infer
+from functions.infer.interior import Interior
 from functions.infer.main import build as build_infer
 from functions.infer.manifest import find_model
 from functions.infer.viseme import Hears, Viseme
@@ -125,7 +125,8 @@ def infer_with(around: Surroundings, ear: Hears) -> Handle:
 
     def model(wanted: Model) -> Viseme:
         manifest = find_model(wanted.name, wanted.version)
-        return Viseme(manifest, ear, OnnxRuntime().load(manifest.file("mouth.onnx")), batch=4)
+        interior = Interior.load(manifest.file("interior.png"))
+        return Viseme(manifest, ear, interior, "none")
 
     infer = Infer(around.store, around.buckets, model, around.scratch, around.progress)
     return infer.handle

@@ -39,7 +39,11 @@ class TruthfulEar:
         offset: int = 0,
     ) -> NDArray[np.float32]:
         assert rate == RATE
-        return self.truth[first:last]
+        # Beyond the recording there is silence.
+        said = np.zeros((last - first, 4), np.float32)
+        part = self.truth[first:last]
+        said[: len(part)] = part
+        return said
 
 
 def truth_of(voice: Path) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ from functions.infer.backends.faults import (
 )
 from functions.infer.backends.graph import TensorSpec
 from functions.infer.backends.onnx_runtime import PRECISION_KEY, OnnxRuntime
+from functions.infer.ear import BLOCK, CHANNELS, CONTEXT
 from tests.infer.wav2lip_graphs import write_wav2lip
 
 
@@ -24,10 +25,10 @@ def path(tmp_path: Path) -> Path:
     return write_wav2lip(tmp_path / "generator.onnx")
 
 
-def test_names_what_really_runs(renderer):
+def test_names_what_really_runs(graph):
     """A graph says which provider computes, for the report."""
-    assert renderer.backend == "onnxruntime/CPUExecutionProvider"
-    assert renderer.precision == "fp32"
+    assert graph.backend == "onnxruntime/CPUExecutionProvider"
+    assert graph.precision == "fp32"
 
 
 def test_what_a_graph_takes_and_gives(path):
@@ -44,8 +45,8 @@ def test_what_a_graph_takes_and_gives(path):
 def test_runs_a_graph_by_the_names_of_its_inputs(manifest):
     """The ear's graph answers a question of the right shape."""
     graph = OnnxRuntime(threads=1).load(manifest.folder / "ear.onnx")
-    (mouth,) = graph.run({"mel": np.full((1, 1, 80, 100), -4, np.float32)})
-    assert mouth.shape == (1, 4, 64)
+    (mouth,) = graph.run({"mel": np.full((1, 1, 80, BLOCK + 2 * CONTEXT), -4, np.float32)})
+    assert mouth.shape == (1, len(CHANNELS), BLOCK)
     assert mouth.dtype == np.float32
 
 

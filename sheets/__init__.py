@@ -1,0 +1,1 @@
+"""Contact sheets: what the default model makes of faces and voices, to be looked at."""

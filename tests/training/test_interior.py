@@ -1,0 +1,27 @@
+"""The drawing of a mouth's inside."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from functions.infer.manifest import find_model
+from training.interior import draw
+
+
+@pytest.fixture(scope="module")
+def picture() -> NDArray[np.uint8]:
+    return draw()
+
+
+def test_the_shipped_drawing_is_what_this_code_draws(picture: NDArray[np.uint8]) -> None:
+    """Drawn again, it is the picture in the package, to a grey level."""
+    manifest = find_model("viseme", "1")
+    shipped = cv2.imread(str(manifest.file("interior.png")), cv2.IMREAD_UNCHANGED)
+    assert np.abs(shipped[..., [2, 1, 0, 3]].astype(int) - picture).max() <= 1
+
+
+def test_teeth_stand_left_and_right_alike(picture: NDArray[np.uint8]) -> None:
+    """Opacity mirrors; only the brightness of single teeth differs a little."""
+    assert np.abs(picture[..., 3].astype(int) - picture[:, ::-1, 3]).max() <= 2
+    assert np.abs(picture.astype(int) - picture[:, ::-1]).mean() > 0

@@ -155,6 +155,19 @@ def test_an_extra_names_nothing_that_is_not_used(function: str) -> None:
     assert named <= used
 
 
+def test_an_install_brings_every_file() -> None:
+    """What lies beside the code, a model's weights and pictures above all, is installed with it."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    patterns = tools["package-data"]["*"]
+    listed = subprocess.run(
+        ["git", "ls-files", "functions"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    files = [Path(line) for line in listed.stdout.splitlines()]
+    beside = {path.name for path in files if path.suffix != ".py" and path.name != "Dockerfile"}
+    assert "ear.onnx" in beside
+    assert {name for name in beside if not any(map(Path(name).match, patterns))} == set()
+
+
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_function_reaches_another(function: str) -> None:
     """Nothing that main can come to, not even late, lies in another function's folder."""

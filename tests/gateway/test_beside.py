@@ -62,11 +62,11 @@ def test_everybody_only_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_links_lead_where_clients_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """On an object store, uploads are told the store's public address, where there is another."""
-    monkeypatch.setenv("KOUBO_GATEWAY_PUBLIC_ENDPOINT", "https://files.example.org")
+    monkeypatch.setenv("KOUBO_GATEWAY_PUBLIC_ENDPOINT", "https://media.example.org")
     remote = StoreSettings(kind="s3", endpoint="http://127.0.0.1:9", access_key="a", secret_key="b")
     with beside(remote.open(), remote, "127.0.0.1:0") as line:
         url = line.removeprefix("Runs over HTTP at ").removesuffix("/docs")
         with httpx.Client(base_url=url, trust_env=False) as client:
             place = client.post("/v1/uploads", json={"file": "v.wav"}).json()
     assert place["presigned"]
-    assert place["url"].startswith("https://files.example.org/koubo-input/")
+    assert place["url"].startswith("https://media.example.org/koubo-input/")

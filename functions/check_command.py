@@ -66,11 +66,11 @@ def _measure(
     video: Path, voice: Path | None, source: Path | None, seconds: float, progress: Progress
 ) -> Check:
     # Other commands start faster without these.
-    from functions.check_video import Asked, check_video  # noqa: PLC0415
-    from functions.infer.backends import OnnxRuntime  # noqa: PLC0415
-    from functions.infer.ear import Ear  # noqa: PLC0415
-    from functions.infer.manifest import DEFAULT_MODEL, find_model  # noqa: PLC0415
-    from functions.ingest.face_models import find  # noqa: PLC0415
+    from functions.check_video import Asked, check_video  # noqa: PLC0415 -- needs extras
+    from functions.infer.backends import OnnxRuntime  # noqa: PLC0415 -- the same
+    from functions.infer.ear import Ear  # noqa: PLC0415 -- the same
+    from functions.infer.manifest import DEFAULT_MODEL, find_model  # noqa: PLC0415 -- the same
+    from functions.ingest.face_models import find  # noqa: PLC0415 -- the same
     from functions.ingest.faces import FaceFinder  # noqa: PLC0415
 
     ear = Ear(OnnxRuntime().load(find_model(*DEFAULT_MODEL).file("ear.onnx")))

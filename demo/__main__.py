@@ -14,6 +14,7 @@ from functions.settings import BucketSettings
 
 OUT = Path(__file__).parent / "out"
 DEADLINE = 600.0
+VENV_KOUBO = Path(sys.executable).with_name("koubo")
 
 
 def main() -> int:
@@ -46,13 +47,15 @@ def _wait(koubo: "subprocess.Popen[bytes]", wanted: list[Path], outputs: Path) -
     while time.monotonic() < deadline and koubo.poll() is None:
         errors = list(outputs.glob("*.error.json"))
         if errors:
-            print(errors[0].read_text())
+            error = json.loads(errors[0].read_text())
+            print(f"{error['file']}: {error['what']} {error['fix']}")
             return 1
         if all(video.with_suffix(".json").exists() for video in wanted):
             _print(wanted)
             return 0
         time.sleep(0.2)
-    print(f"No output: see {OUT / 'koubo.log'}")
+    why = "koubo ended too early" if koubo.poll() is not None else f"none after {DEADLINE:.0f} s"
+    print(f"No videos: {why}; see {OUT / 'koubo.log'}, and `{VENV_KOUBO} doctor`")
     return 1
 
 

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from functions.colour import Colour
 from functions.options import FaceChoice
 
 if TYPE_CHECKING:
-    # OpenCV comes with it, which those who only read plans do without.
+    # Those who only read plans, such as the gateway and most commands, start 0.1 s sooner without
+    # numpy and do without the OpenCV that comes with pictures.
+    import numpy as np
+    from numpy.typing import NDArray
+
     from functions.picture import Picture
 
 ANALYSIS_VERSION = 2
@@ -164,9 +165,9 @@ class Track:
         origins: (n, 2) int32, even: x and y of the window's top left corner in the frame.
     """
 
-    landmarks: NDArray[np.float32]
-    confidence: NDArray[np.float32]
-    origins: NDArray[np.int32]
+    landmarks: "NDArray[np.float32]"
+    confidence: "NDArray[np.float32]"
+    origins: "NDArray[np.int32]"
 
     def dump(self) -> bytes:
         """As an `.npz`."""
@@ -191,10 +192,10 @@ class FrameMap:
         time_base: (2,) int64, seconds per unit as a fraction.
     """
 
-    pts: NDArray[np.int64]
-    checksums: NDArray[np.uint32]
-    keyframes: NDArray[np.int64]
-    time_base: NDArray[np.int64]
+    pts: "NDArray[np.int64]"
+    checksums: "NDArray[np.uint32]"
+    keyframes: "NDArray[np.int64]"
+    time_base: "NDArray[np.int64]"
 
     def dump(self) -> bytes:
         """As an `.npz`."""
@@ -208,6 +209,8 @@ class FrameMap:
     @property
     def keyframe_distance(self) -> int:
         """Frames from one keyframe to the next; 1 where that varies or there is but one."""
+        import numpy as np  # noqa: PLC0415 -- see above
+
         places = np.searchsorted(self.pts, self.keyframes)
         gaps = np.unique(np.diff(places))
         return int(gaps[0]) if len(gaps) == 1 and gaps[0] > 0 else 1
@@ -223,12 +226,14 @@ def checksum(picture: "Picture") -> int:
     return zlib.crc32(picture.y[::8].tobytes())
 
 
-def dump_arrays(**arrays: NDArray[Any]) -> bytes:
+def dump_arrays(**arrays: "NDArray[Any]") -> bytes:
     """Named arrays as a compressed `.npz`; equal arrays give equal bytes.
 
     Raises:
         ValueError: an array holds Python objects.
     """
+    import numpy as np  # noqa: PLC0415 -- see above
+
     if any(array.dtype.hasobject for array in arrays.values()):
         raise ValueError("an array of objects can't be written")
     out = io.BytesIO()
@@ -237,7 +242,9 @@ def dump_arrays(**arrays: NDArray[Any]) -> bytes:
     return out.getvalue()
 
 
-def load_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+def load_arrays(data: bytes) -> "dict[str, NDArray[Any]]":
     """Reads what `dump_arrays` wrote."""
+    import numpy as np  # noqa: PLC0415 -- see above
+
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return dict(arrays)

@@ -58,7 +58,7 @@ class _Bench:
     """A store of its own in a folder, and ingest on it."""
 
     def __init__(self, folder: Path) -> None:
-        from functions.ingest.main import build  # noqa: PLC0415 -- only files need the face models
+        from functions.ingest.build import build  # noqa: PLC0415 -- only files need the face models
 
         self.store = Store.folder(folder / "store")
         self._folder = folder

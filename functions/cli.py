@@ -1,40 +1,23 @@
-"""The command `koubo`: the embedded default for people and scripts."""
+"""The command `koubo`: runs what `commands.py` has, and turns errors into words and exit codes.
+
+Every worker process imports this module once more, since multiprocessing's spawned children import
+their parent's main module. So it imports nothing that only the command needs before it is run.
+"""
 
 import signal
 import sys
-import uuid
-from collections import deque
-from contextlib import ExitStack
-from dataclasses import replace
-from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from rich.console import Console
+from pydantic import ValidationError
 
-from functions import (
-    check_command,
-    compare,
-    convert,
-    doctor,
-    listing,
-    model_commands,
-    oneshot,
-    operate,
-)
-from functions.board import Board, keys_of
-from functions.catch_up import catch_up
-from functions.data_folder import DataFolder
 from functions.errors import Code, KouboError, NotSetUpError, RejectedInput
-from functions.local import Local, LocalSettings, Queued
-from functions.logs import set_up
-from functions.options import Options, parse_options
-from functions.plans import find_plan
-from functions.pool import Outcome
-from functions.settings import BucketSettings, CacheSettings, LogSettings, StoreSettings
+from functions.settings import wrong_setting
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+EXIT_USAGE = 2
+"""A wrong setting; the same as that of a wrong option."""
 
 EXIT_REFUSED = 3
 """An input was refused; the message says why."""
@@ -45,266 +28,53 @@ EXIT_FAILED = 4
 EXIT_NOT_SET_UP = 5
 """This machine lacks something; `koubo doctor` says what."""
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    help="A voice and a face in, a lip-synced talking-head video out.",
-)
-
-operate.add_to(app)
-app.add_typer(model_commands.app, name="models")
-model_commands.app.command("convert")(convert.convert_published)
-app.add_typer(convert.app, name="convert")
-app.command("compare")(compare.compare)
-check_command.add_to(app)
-
-DataOption = Annotated[
-    Path,
-    typer.Option("--data", envvar="KOUBO_STORE_ROOT", help="The folder that is the store."),
-]
-WorkersOption = Annotated[
-    int, typer.Option(envvar="KOUBO_LOCAL_WORKERS", help="Worker processes; 0 is one per core.")
-]
-
-
-class StoreKind(StrEnum):
-    """Where `koubo up` finds the buckets."""
-
-    FOLDER = "folder"
-    S3 = "s3"
-
-
-StoreOption = Annotated[
-    StoreKind,
-    typer.Option(
-        envvar="KOUBO_STORE_KIND",
-        help="A folder to watch, or MinIO to listen to, at KOUBO_STORE_ENDPOINT.",
-    ),
-]
-HttpOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="KOUBO_LOCAL_HTTP",
-        help="Where runs over HTTP are served: host:port, or off. Port 0 takes a free one.",
-        show_default="127.0.0.1:8008",
-    ),
-]
-
-
-@app.command()
-def up(
-    data: DataOption = Path("koubo-data"),
-    workers: WorkersOption = 0,
-    http: HttpOption = None,
-    store: StoreOption = StoreKind.FOLDER,
-) -> None:
-    """Watch a folder, or MinIO, and make a video of every voice and face that is dropped there."""
-    from functions.gateway.beside import beside  # noqa: PLC0415 -- other commands start faster
-
-    folder = DataFolder(data.absolute(), StoreSettings(kind="s3") if store == "s3" else None)
-    buckets = BucketSettings()
-    logs = LogSettings(file=folder.own / "koubo.log") if sys.stderr.isatty() else LogSettings()
-    set_up(logs)
-    console = Console()
-    settings = LocalSettings(workers=workers)
-    with ExitStack() as stack:
-        local = stack.enter_context(Local(folder, settings, logs))
-        served = stack.enter_context(beside(local.store, folder.remote, http))
-        board = stack.enter_context(Board(console))
-        board.line(served)
-        drop = f"{folder.place}{buckets.input}/{oneshot.TENANT}/<job>/"
-        board.line(f"Drop a voice and a face into {drop}")
-        board.line(f"Videos appear in {folder.place}{buckets.output}/")
-        known: set[str] = set()
-        # Each of a run's parts fires the assembly, so its end is seen more than once.
-        said: deque[str] = deque(maxlen=1000)
-        for news in local.work():
-            if isinstance(news, Queued):
-                keys = keys_of(news.job)
-                if keys is not None and keys.run not in known:
-                    known.add(keys.run)
-                    board.plan(find_plan(local.store, buckets.work, keys))
-            board.take(news)
-            if isinstance(news, Outcome):
-                for line in listing.ends(local.store, buckets, news, folder.place):
-                    if line not in said:
-                        board.line(line)
-                        board.end(keys_of(news.job))
-                        said.append(line)
-
-
-@app.command()
-def run(
-    voice: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A recording.")],
-    faces: Annotated[
-        list[Path],
-        typer.Argument(exists=True, dir_okay=False, help="Videos or portraits; one output each."),
-    ],
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The video; a folder where there are several faces."),
-    ] = Path("koubo.mp4"),
-    options: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A koubo.toml.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Instead of the koubo.toml's; see `koubo models list`.")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="KOUBO_STORE_ROOT",
-            help="Keep analyses here for the next run; without it nothing is kept.",
-        ),
-    ] = None,
-    workers: WorkersOption = 0,
-) -> None:
-    """Make a talking video of one voice and each of the faces."""
-    targets = _targets(faces, output)
-    console = Console()
-    with ExitStack() as stack:
-        if data is None:
-            data = Path(stack.enter_context(TemporaryDirectory(prefix="koubo-")))
-        folder = DataFolder(data.absolute())
-        # The log would tear the bars apart; what matters of it is printed below.
-        logs = LogSettings(file=LogSettings().file or folder.own / "koubo.log")
-        set_up(logs)
-        chosen = parse_options(options.read_bytes()) if options else Options()
-        chosen = replace(chosen, model=model or chosen.model)
-        request = oneshot.Request(uuid.uuid4().hex[:12], voice, tuple(faces), chosen)
-        local = stack.enter_context(Local(folder, LocalSettings(workers=workers), logs))
-        with Board(console) as board:
-            results = oneshot.run(local, request, board)
-        code = 0
-        for result in results:
-            if result.error is not None:
-                refused = result.error.code not in (Code.GAVE_UP.public, Code.BAD_MODEL.public)
-                code = max(code, EXIT_REFUSED if refused else EXIT_FAILED)
-                board.line(f"{result.file}: {result.error.what} {result.error.fix}")
-            else:
-                for path in oneshot.fetch(local, result, targets[result.file]):
-                    board.line(str(path))
-    raise typer.Exit(code)
-
-
-@app.command()
-def status(
-    data: DataOption = Path("koubo-data"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 -- a command line flag
-    limit: Annotated[int, typer.Option(help="The newest runs of each tenant.")] = 50,
-) -> None:
-    """Show runs and what waits for a partner."""
-    place, buckets = _place(data), BucketSettings()
-    store = DataFolder(place.absolute()).store() if isinstance(place, Path) else place.open()
-    rows = listing.runs(store, buckets, limit)
-    waiting = listing.unpaired(store, buckets)
-    if as_json:
-        for line in [row.as_json() for row in rows] + [file.as_json() for file in waiting]:
-            print(line)  # noqa: T201 -- standard output is this command's product
-        return
-    Console().print(listing.table(rows, waiting, datetime.now(UTC)))
-
-
-@app.command()
-def reconcile(
-    data: DataOption = Path("koubo-data"),
-    workers: WorkersOption = 0,
-    older: Annotated[
-        float,
-        typer.Option(
-            min=0, help="Seconds; leaves alone what is younger, which others may work on right now."
-        ),
-    ] = 0,
-) -> None:
-    """Find what is due and not done, and do it; in a folder, or where KOUBO_STORE_KIND=s3 leads."""
-    catch_up(_place(data), workers, older)
-
-
-@app.command("doctor")
-def examine(
-    footage: Annotated[
-        Path | None,
-        typer.Argument(exists=True, dir_okay=False, help="A face: say what it can show instead."),
-    ] = None,
-    data: DataOption = Path("koubo-data"),
-) -> None:
-    """Say what works on this machine, or what a footage can show, and what to do about the rest."""
-    if footage is not None:
-        from functions.doctor_footage import examine_footage  # noqa: PLC0415 -- needs extras
-
-        Console().print(doctor.table(examine_footage(footage, CacheSettings())))
-        return
-    findings = doctor.examine(DataFolder(data.absolute()), CacheSettings())
-    Console().print(doctor.table(findings))
-    raise typer.Exit(0 if all(finding.is_well for finding in findings) else EXIT_NOT_SET_UP)
-
-
-@app.command()
-def setup() -> None:
-    """Fetch and convert the face models, once a machine."""
-    from functions.ingest.face_models import install  # noqa: PLC0415 -- only set-up needs onnx
-
-    models = install(CacheSettings().models)
-    print(models.detector)  # noqa: T201 -- standard output is this command's product
-    print(models.mesh)  # noqa: T201
-
-
-def _place(data: Path) -> Path | StoreSettings:
-    """Where the buckets are: on the object store of the settings, or in a folder that is there."""
-    settings = StoreSettings()
-    if settings.kind == "s3":
-        return settings
-    if not data.is_dir():
-        raise typer.BadParameter(f"{data} is no folder", param_hint="--data")
-    return data
-
-
-def _targets(faces: list[Path], output: Path) -> dict[Path, Path]:
-    """Where each face's video goes."""
-    if len(faces) == 1 and not output.is_dir():
-        # Before the work, not after it.
-        output.parent.mkdir(parents=True, exist_ok=True)
-        return {faces[0]: output}
-    if output.suffix:
-        raise typer.BadParameter("several faces need a folder for their outputs", param_hint="-o")
-    output.mkdir(parents=True, exist_ok=True)
-    targets: dict[Path, Path] = {}
-    for face in faces:
-        name, count = face.stem, 1
-        while output / f"{name}.mp4" in targets.values():
-            count += 1
-            name = f"{face.stem}-{count}"
-        targets[face] = output / f"{name}.mp4"
-    return targets
-
-
-def _complain(console: Console, text: str) -> None:
-    # Names in square brackets are no markup, and lines stay whole for those who search them.
-    console.print(f"koubo: {text}", style="red", soft_wrap=True, highlight=False, markup=False)
-
 
 def main() -> None:
     """Runs the command and turns errors into words and exit codes."""
-    console = Console(stderr=True)
     # Containers end by the one, people use the other, and whoever was started in the background of
     # a shell script is born deaf to it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
-        app()
+        _load()()
     except NotSetUpError as error:
-        _complain(console, str(error))
+        _complain(str(error))
         sys.exit(EXIT_NOT_SET_UP)
     except RejectedInput as refusal:
         # What to do about a model is for the one who runs this, and the refusal says it.
         fix = "" if refusal.code is Code.BAD_MODEL else refusal.code.value.fix
-        _complain(console, f"{refusal.what} {fix}".rstrip())
+        _complain(f"{refusal.what} {fix}".rstrip())
         sys.exit(EXIT_REFUSED)
     except KouboError as error:
-        _complain(console, str(error))
+        _complain(str(error))
         sys.exit(EXIT_FAILED)
+    except ValidationError as error:
+        wrong = wrong_setting(error)
+        if wrong is None:
+            raise
+        _complain(wrong)
+        sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _load() -> "Typer":
+    """The commands, or what to install where they can't be had."""
+    try:
+        from functions.commands import app  # noqa: PLC0415 -- see above
+    except ModuleNotFoundError as error:
+        # Without the library that colours what other complaints say.
+        sys.stderr.write(f"koubo: the command needs {error.name}: pip install 'koubo[local]'\n")
+        sys.exit(EXIT_NOT_SET_UP)
+    return app
+
+
+def _complain(text: str) -> None:
+    from rich.console import Console  # noqa: PLC0415 -- see above
+
+    # Names in square brackets are no markup, and lines stay whole for those who search them.
+    console = Console(stderr=True)
+    console.print(f"koubo: {text}", style="red", soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

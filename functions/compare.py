@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from functions.errors import KouboError
 
 if TYPE_CHECKING:
     # The command that needs them imports them: others start faster.
+    import numpy as np
+    from numpy.typing import NDArray
+
     from functions.infer.backends import Graph
     from functions.infer.comparison import Limits, Measures, Tensors
 
@@ -103,6 +104,8 @@ def read_inputs(path: Path) -> "dict[str, NDArray[np.generic]]":
     Raises:
         KouboError: it is no such file.
     """
+    import numpy as np  # noqa: PLC0415 -- see above
+
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
@@ -116,6 +119,8 @@ def made_up(graph: "Graph", rows: int) -> "dict[str, NDArray[np.generic]]":
     Raises:
         KouboError: a size besides the batch isn't fixed.
     """
+    import numpy as np  # noqa: PLC0415 -- see above
+
     random = np.random.default_rng(0)
     given: dict[str, NDArray[np.generic]] = {}
     for tensor in graph.inputs:

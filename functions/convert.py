@@ -7,17 +7,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from functions.compare import CPU, EXIT_APART, Side, gate
+from functions.data_option import DEFAULT_DATA, DataOption, open_store
 from functions.errors import NotSetUpError
 from functions.layout import MODEL_FILE
-from functions.model_commands import DataOption, find_manifest, open_store
+from functions.model_commands import find_manifest
 
 if TYPE_CHECKING:
     # The commands that need them import them: others start faster.
+    import numpy as np
+    from numpy.typing import NDArray
+
     from functions.infer.manifest import Manifest
 
 HELD_OUT = 5
@@ -109,11 +111,13 @@ def to_int8(
     max_abs: float = 1e-3,
     psnr: float = 30.0,
     tenant: str = "default",
-    data: DataOption = Path("koubo-data"),
+    data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Make an 8-bit graph, calibrated on real faces; kept only where it passes the gate."""
     with _extra():
-        from functions.infer.comparison import Limits  # noqa: PLC0415 -- see above
+        import numpy as np  # noqa: PLC0415 -- see above
+
+        from functions.infer.comparison import Limits  # noqa: PLC0415
         from functions.infer.convert.int8 import quantise  # noqa: PLC0415
     manifest = _manifest(model, data)
     given = _recorded(manifest, graph, footage, voice, rows, tenant, data)

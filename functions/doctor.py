@@ -7,12 +7,13 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import ValidationError
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from functions.data_folder import DataFolder
 from functions.errors import KouboError
-from functions.settings import BucketSettings, CacheSettings
+from functions.settings import BucketSettings, CacheSettings, wrong_setting
 
 _ENCODERS = ("libx264", "libx265", "libsvtav1")
 _NEEDED_ENCODER = "libx264"
@@ -59,12 +60,14 @@ def examine(data: DataFolder, cache: CacheSettings) -> list[Finding]:
 
 def table(findings: list[Finding]) -> Table:
     """The findings, for a terminal."""
-    shown = Table("", "what", "found", box=None)
+    shown = Table("", "what", Column("found", overflow="fold"), box=None)
     for finding in findings:
         failed = "[red]no[/]" if finding.needed else "[dim]-[/]"
         mark = "[green]ok[/]" if finding.works else failed
-        found = escape(f"{finding.says} {finding.fix}".strip())
-        shown.add_row(mark, finding.what, found)
+        shown.add_row(mark, finding.what, escape(f"{finding.says}\n{finding.fix}".strip()))
+    if not all(finding.works or finding.needed for finding in findings):
+        shown.caption = "-  is not here, and is not needed as Koubo is set up"
+        shown.caption_justify = "left"
     return shown
 
 
@@ -106,15 +109,18 @@ def _decoder() -> str:
 
 def _backends() -> list[Finding]:
     """Every backend that could run models, and whether the settings ask for it."""
-    fix = "Install koubo[infer]."
     try:
         # A missing extra is a finding.
         from functions.infer.backends.examination import examine, examine_npus  # noqa: PLC0415
         from functions.infer.settings import InferSettings  # noqa: PLC0415
 
         npus, found = examine_npus(), examine(InferSettings())
-    except (ImportError, KouboError, ValueError) as error:
-        return [Finding("backends", works=False, says=str(error), fix=fix)]
+    except ImportError as error:
+        return [Finding("backends", works=False, says=str(error), fix="Install koubo[infer].")]
+    except ValidationError as error:
+        return [Finding("backends", works=False, says=wrong_setting(error) or str(error))]
+    except (KouboError, ValueError) as error:
+        return [Finding("backends", works=False, says=str(error))]
     findings = [Finding("ascend", npus.works, npus.says, npus.fix, needed=False)]
     for each in found:
         probe = each.found

@@ -64,7 +64,7 @@ def analysed(store: Store, root: Path, path: Path, cache: CacheSettings) -> Foot
     Raises:
         KouboError: it was refused, with the reason.
     """
-    from functions.ingest.main import build  # noqa: PLC0415 -- a missing extra is a finding
+    from functions.ingest.build import build  # noqa: PLC0415 -- a missing extra is a finding
 
     buckets, scratch = BucketSettings(), root / ".scratch"
     scratch.mkdir()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from functions import chain
@@ -45,12 +46,12 @@ class LocalSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="KOUBO_LOCAL_", env_ignore_empty=True, frozen=True)
 
-    workers: int = 0
-    queue: int = 10_000
-    settle_seconds: float = 1.5
-    reconcile_seconds: float = 300
-    silence_seconds: float = 300
-    attempts: int = 4
+    workers: int = Field(default=0, ge=0)
+    queue: int = Field(default=10_000, ge=1)
+    settle_seconds: float = Field(default=1.5, ge=0)
+    reconcile_seconds: float = Field(default=300, gt=0)
+    silence_seconds: float = Field(default=300, gt=0)
+    attempts: int = Field(default=4, ge=1)
 
     @property
     def processes(self) -> int:
@@ -79,9 +80,9 @@ def build_functions(
     data: DataFolder, attempts: int, logs: LogSettings, progress: Progress
 ) -> dict[FunctionName, Delivery]:
     """What a worker process needs; imports the functions there, not in the one that watches."""
-    from functions.encode.main import build as build_encode  # noqa: PLC0415 -- see above
-    from functions.infer.main import build as build_infer  # noqa: PLC0415
-    from functions.ingest.main import build as build_ingest  # noqa: PLC0415
+    from functions.encode.build import build as build_encode  # noqa: PLC0415 -- see above
+    from functions.infer.build import build as build_infer  # noqa: PLC0415
+    from functions.ingest.build import build as build_ingest  # noqa: PLC0415
 
     set_up(logs)
     store, buckets = data.store(), BucketSettings()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from functions import models
+from functions.data_option import DEFAULT_DATA, DataOption, open_store
 from functions.errors import BadModelError, Code, KouboError, RejectedInput
 from functions.ingest.settings import IngestSettings
 from functions.layout import MODEL_FILE, ModelKeys, is_model_name
-from functions.settings import BucketSettings, CacheSettings, ModelSettings, StoreSettings
+from functions.settings import BucketSettings, CacheSettings, ModelSettings
 from functions.storage import Store
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ HINTS = {
 _NO_NAMES = ("generator", "encoder", "model")
 """Files that are called for what they are in any model."""
 
-DataOption = Annotated[
-    Path,
-    typer.Option("--data", envvar="KOUBO_STORE_ROOT", help="The folder that is the store."),
-]
 ToOption = Annotated[
     Path | None,
     typer.Option("--to", help="A folder of models instead of the bucket; see KOUBO_MODELS_FOLDER."),
@@ -64,7 +61,7 @@ def add(
         typer.Option("--set", help="KEY=VALUE for the family's table, such as offset=2."),
     ] = None,
     to: ToOption = None,
-    data: DataOption = Path("koubo-data"),
+    data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Take a model in: it is read, hashed, and tried on a made-up face before it is kept."""
     from functions.infer import model_add  # noqa: PLC0415 -- other commands start faster
@@ -97,7 +94,7 @@ def add(
 
 @app.command("list")
 def list_models(
-    data: DataOption = Path("koubo-data"),
+    data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 -- a command line flag
 ) -> None:
     """Show the models that jobs can ask for."""
@@ -112,7 +109,7 @@ def list_models(
 @app.command("check")
 def check(
     model: Annotated[str, typer.Argument(help="`name`, `name/version`, or a model's folder.")],
-    data: DataOption = Path("koubo-data"),
+    data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Read a model's files again, compare their digests, and have it render some frames."""
     from functions.infer import model_add  # noqa: PLC0415 -- other commands start faster
@@ -135,7 +132,7 @@ def check(
 def remove(
     name: Annotated[str, typer.Argument()],
     version: Annotated[str, typer.Argument()],
-    data: DataOption = Path("koubo-data"),
+    data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Take a model out of the bucket; runs that were planned with it will fail and say so."""
     buckets = BucketSettings()
@@ -221,12 +218,6 @@ def _keep(manifest: "Manifest", to: Path | None, data: Path) -> str:
     bucket = BucketSettings().models
     model_add.put_model(open_store(data), bucket, manifest)
     return f"{bucket}/{ModelKeys(manifest.name, manifest.version).prefix}"
-
-
-def open_store(data: Path) -> Store:
-    """The store of a command: a folder, unless the settings name another one."""
-    settings = StoreSettings()
-    return settings.open() if settings.kind == "s3" else Store.folder(data.absolute())
 
 
 def _made(folder: Path) -> Path:

@@ -8,6 +8,7 @@ import typer
 
 from functions import dead, documents
 from functions.chain import DeadLetter
+from functions.data_option import DEFAULT_DATA, DataOption, find_place, open_store
 from functions.errors import KouboError, NotSetUpError
 from functions.settings import BucketSettings, StoreSettings
 from functions.wire import WireSettings, apply, differences, plan
@@ -46,10 +47,12 @@ dead_letters = typer.Typer(no_args_is_help=True, help="Events that were given up
 
 @dead_letters.command("list")
 def list_letters(
+    data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,  # noqa: FBT002 -- a command line flag
 ) -> None:
     """Show events that failed too often, with the last error of each."""
-    for key, letter in dead.letters(StoreSettings().open(), BucketSettings()):
+    find_place(data)
+    for key, letter in dead.letters(open_store(data), BucketSettings()):
         print(_as_json(key, letter) if as_json else _as_line(key, letter))  # noqa: T201 -- standard output is this command's product
 
 
@@ -57,14 +60,17 @@ def list_letters(
 def replay_letters(
     keys: Annotated[list[str] | None, typer.Argument(help="As `list` shows them.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,  # noqa: FBT002 -- a command line flag
+    data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Try events again whose cause is mended; each letter goes as its event is taken up."""
-    store, buckets = StoreSettings().open(), BucketSettings()
+    find_place(data)
+    store, buckets = open_store(data), BucketSettings()
     found = dict(dead.letters(store, buckets))
     wanted = list(found) if everything else list(keys or ())
     unknown = [key for key in wanted if key not in found]
     if unknown or not (wanted or everything):
-        raise KouboError(f"no dead letter {unknown[0]!r}" if unknown else "name letters, or --all")
+        none = "say which letters to replay, as `koubo dead list` shows them, or --all"
+        raise KouboError(f"no dead letter {unknown[0]!r}" if unknown else none)
     for key in wanted:
         dead.replay(store, buckets, key, found[key])
         print(f"{found[key].event.bucket}/{found[key].event.key}")  # noqa: T201 -- see above

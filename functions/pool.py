@@ -15,11 +15,14 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from pydantic import ValidationError
+
 from functions.chain import Delivery, FunctionName
-from functions.errors import NotSetUpError
+from functions.errors import KouboError, NotSetUpError
 from functions.events import ObjectCreated
 from functions.progress import Progress
 from functions.runs import Attempt
+from functions.settings import wrong_setting
 
 _PR_SET_PDEATHSIG = 1
 _PROGRESS_EVERY = 0.1
@@ -197,7 +200,7 @@ def _work(line: Connection, functions: Functions, parent: int) -> None:
     try:
         deliveries = functions(progress)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the parent has to tell
-        line.send(_Ready(f"a worker can't start: {type(error).__name__}: {error}"))
+        line.send(_Ready(f"a worker can't start: {_why(error)}"))
         return
     line.send(_Ready(None))
     while True:
@@ -210,6 +213,14 @@ def _work(line: Connection, functions: Functions, parent: int) -> None:
         began, cpu = time.monotonic(), _cpu_seconds()
         failed = deliveries[job.function].deliver(job.event, job.attempts)
         line.send(Outcome(job, failed, time.monotonic() - began, _cpu_seconds() - cpu))
+
+
+def _why(error: Exception) -> str:
+    """The error in words for a person, as far as somebody wrote such words."""
+    wrong = wrong_setting(error) if isinstance(error, ValidationError) else None
+    if wrong is not None or isinstance(error, KouboError):
+        return wrong or str(error)
+    return f"{type(error).__name__}: {error}"
 
 
 def _cpu_seconds() -> float:

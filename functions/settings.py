@@ -6,7 +6,7 @@ A function's own settings stand in its folder (`functions/encode/settings.py`).
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from functions.storage import Store
@@ -140,7 +140,7 @@ class CheckSettings(BaseSettings):
 
 
 class FfmpegSettings(BaseSettings):
-    """KOUBO_FFMPEG_*: which ffmpeg program runs; without a path, see `process.ffmpeg_path`."""
+    """KOUBO_FFMPEG_*: which ffmpeg program runs; without a path, see `ffmpeg_program.py`."""
 
     model_config = SettingsConfigDict(
         env_prefix="KOUBO_FFMPEG_", env_ignore_empty=True, frozen=True
@@ -172,18 +172,30 @@ class EventSettings(BaseSettings):
 
     token: SecretStr | None = None
     token_file: Path | None = None
-    queue: int = 100
-    workers: int = 1
-    retry_seconds: float = 1.0
-    deaths: int = 8
-    reconcile_seconds: float = 60
-    reconcile_requests: int = 500
-    stale_seconds: float = 600
+    queue: int = Field(default=100, ge=1)
+    workers: int = Field(default=1, ge=1)
+    retry_seconds: float = Field(default=1.0, ge=0)
+    deaths: int = Field(default=8, ge=1)
+    reconcile_seconds: float = Field(default=60, gt=0)
+    reconcile_requests: int = Field(default=500, ge=1)
+    stale_seconds: float = Field(default=600, ge=0)
 
     @property
     def secret(self) -> str | None:
         """The token, if there is one."""
         return _secret(self.token, self.token_file)
+
+
+def wrong_setting(error: ValidationError) -> str | None:
+    """Which environment variable is wrong, and why; None where the error isn't about settings."""
+    for kind in BaseSettings.__subclasses__():
+        if kind.__name__ == error.title:
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            # An alias is a variable's whole name already.
+            prefix = "" if name.isupper() else kind.model_config["env_prefix"]
+            return f"{prefix}{name.upper()}: {first['msg']}"
+    return None
 
 
 def _secret(value: SecretStr | None, file: Path | None) -> str | None:

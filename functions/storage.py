@@ -224,4 +224,6 @@ def _store_errors(what: str) -> Iterator[None]:
         raise
     except (BaseError, OSError, ValueError) as error:
         # ValueError: the key has parts, such as "..", that no store takes.
-        raise RetryableError(f"the store failed on {what}: {error}") from error
+        # What obstore says of its own insides is for those who work on it.
+        why = str(error).partition("\n\nDebug source:")[0]
+        raise RetryableError(f"the store failed on {what or 'a listing'}: {why}") from error

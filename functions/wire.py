@@ -41,7 +41,7 @@ class WireSettings(BaseSettings):
         cors_origins: web pages that may upload by presigned links, such as `https://example.org`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_WIRE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KOUBO_WIRE_", env_ignore_empty=True, frozen=True)
 
     ingest: str = "arn:minio:sqs::INGEST:webhook"
     infer: str = "arn:minio:sqs::INFER:webhook"

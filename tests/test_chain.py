@@ -5,39 +5,22 @@ from pathlib import Path
 import pytest
 
 from functions import documents, runs
-from functions.analysis import Footage, Voice
+from functions.analysis import Voice
 from functions.chain import DeadLetter, Delivery, fired_by, give_up
 from functions.errors import Code, ErrorDocument, RejectedInput, RetryableError
 from functions.events import ObjectCreated
 from functions.input_keys import Group, InputFile
 from functions.layout import dead_letter
 from functions.options import Options
-from functions.picture import Colour
 from functions.plans import Model, make_plan
 from functions.reconcile import due
 from functions.runs import Attempt, Failure
 from functions.settings import BucketSettings
 from functions.storage import Store
+from tests.sample_documents import FOOTAGE
 
 BUCKETS = BucketSettings()
 INPUT = ObjectCreated(BUCKETS.input, "t/news/a b.wav")
-FOOTAGE = Footage(
-    digest="f-1",
-    sha256="f",
-    kind="video",
-    width=64,
-    height=48,
-    rate_numerator=25,
-    rate_denominator=1,
-    frames=10,
-    colour=Colour(),
-    rotation=0,
-    faces=10,
-    chunks=(),
-    poster_frame=0,
-    container="mov",
-    decoder="",
-)
 PLAN = make_plan(
     Group("t", "news"),
     (InputFile("t", "news", "a.wav"), Voice("v-1", "v", 20.0, 0.1, "wav")),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from functions.cli import app
+from functions.commands import app
 from functions.data_folder import DataFolder, lock
 from functions.ingest.face_models import FaceModels
 from functions.settings import BucketSettings
@@ -54,6 +54,40 @@ def test_several_faces_need_a_folder(tmp_path: Path) -> None:
     arguments = ["run", *(str(tmp_path / name) for name in ("v.wav", "a.mp4", "b.mp4"))]
     said = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "out.mp4")])
     assert said.exit_code == 2
+
+
+def test_a_wrong_setting_is_named() -> None:
+    """A setting that can't be is wrong usage, told in one line by the variable's name."""
+    done = koubo("status", KOUBO_STORE_KIND="tape")
+    assert done.returncode == 2
+    assert done.stderr == "koubo: KOUBO_STORE_KIND: Input should be 'folder' or 's3'\n"
+
+
+@pytest.mark.timeout(120)
+def test_workers_tell_a_wrong_setting(face_portrait: Path) -> None:
+    """So is one that only workers read."""
+    done = koubo("run", face_portrait, face_portrait, KOUBO_INFER_BATCH="many")
+    assert done.returncode == 5
+    assert "can't start: KOUBO_INFER_BATCH: Input should be" in done.stderr
+
+
+def test_workers_import_no_command() -> None:
+    """Every worker imports the program's main module once more, and needs none of its commands."""
+    code = "import sys, functions.cli; print([m for m in ('typer', 'numpy') if m in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.strip() == "[]"
+
+
+def test_a_function_alone_has_no_command() -> None:
+    """Where the extra of the command isn't installed it says so, instead of a traceback."""
+    code = "import sys; sys.modules['typer'] = None; from functions.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 5
+    assert done.stderr == "koubo: the command needs typer: pip install 'koubo[local]'\n"
 
 
 def test_status_of_nothing(tmp_path: Path) -> None:

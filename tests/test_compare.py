@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from functions.cli import app
+from functions.commands import app
 from functions.compare import made_up
 from functions.errors import KouboError
 from functions.infer.backends import OnnxRuntime

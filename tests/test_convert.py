@@ -7,7 +7,7 @@ from onnx import helper, numpy_helper
 from skimage.data import astronaut
 from typer.testing import CliRunner
 
-from functions.cli import app
+from functions.commands import app
 from functions.errors import KouboError, NotSetUpError
 from functions.infer.backends import ascend
 from functions.stills import jpeg

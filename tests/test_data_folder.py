@@ -1,27 +1,14 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from functions.data_folder import DataFolder, lock
 from functions.errors import KouboError
-from functions.local import (
-    Local,
-    LocalSettings,
-)
-from functions.logs import LogSettings
 from functions.settings import BucketSettings
 
+from .test_local import running
+
 BUCKETS = BucketSettings()
-# Nothing but what a test says happens by itself; workers that take no job start in a moment.
-QUIET = LocalSettings(workers=1, settle_seconds=0.3, reconcile_seconds=1e9)
-
-
-@contextmanager
-def running(root: Path, settings: LocalSettings = QUIET) -> Iterator[Local]:
-    with Local(DataFolder(root), settings, LogSettings(file=root / "log")) as local:
-        yield local
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:

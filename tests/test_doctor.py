@@ -67,12 +67,13 @@ def test_backends_that_nobody_asked_for_are_no_failures(
 def test_settings_that_make_no_sense_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backend that doesn't exist is a finding with those that do."""
+    """A backend that doesn't exist is a finding with those that do; nothing is to be installed."""
     for value, says in (("tensorrt/cuda:0", "known are onnxruntime"), ("cpu", "library/device")):
         monkeypatch.setenv("KOUBO_INFER_BACKENDS", value)
         finding = findings(tmp_path, CacheSettings())["backends"]
         assert not finding.is_well
         assert says in finding.says
+        assert finding.fix == ""
 
 
 def test_the_table_marks_what_fails() -> None:
@@ -90,5 +91,10 @@ def test_the_table_marks_what_fails() -> None:
         console.print(table(shown))
     lines = [line.split() for line in capture.get().splitlines()]
     assert ["ok", "disk", "9", "GB"] in lines
-    assert ["no", "x", "[Errno", "2]", "Install", "koubo[encode]."] in lines
+    fails = lines.index(["no", "x", "[Errno", "2]"])
+    assert lines[fails + 1] == ["Install", "koubo[encode]."]
     assert ["-", "y", "no", "y"] in lines
+    assert "not needed" in capture.get()
+    with console.capture() as capture:
+        console.print(table(shown[:2]))
+    assert "not needed" not in capture.get()

@@ -2,10 +2,16 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 from typer.main import get_command
 
-from functions.cli import app
+from functions import local, settings, wire
+from functions.commands import app
+from functions.encode import settings as encode
 from functions.errors import Code
+from functions.gateway import settings as gateway
+from functions.infer import settings as infer
+from functions.ingest import settings as ingest
 from functions.options import Options
 
 ROOT = Path(__file__).parents[1]
@@ -13,6 +19,16 @@ PAGES = sorted(
     page.relative_to(ROOT)
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("training/*.md"))
 )
+SETTINGS = [
+    kind
+    for module in (settings, local, wire, ingest, infer, encode, gateway)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, BaseSettings) and kind is not BaseSettings
+]
+NESTED = {"KOUBO_INFER_CANN_"}
+"""In docs/backends.md, among infer's."""
+OF_COMMANDS = {"KOUBO_LOCAL_HTTP"}
+"""Options of a command, which no class reads."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -55,3 +71,30 @@ def test_every_rejection_is_documented() -> None:
     """docs/operating.md explains each code that an error document can have."""
     text = (ROOT / "docs" / "operating.md").read_text("utf-8")
     assert [code.public for code in Code if f"`{code.public}`" not in text] == []
+
+
+def test_every_shared_module_is_in_the_architecture() -> None:
+    """docs/architecture.md says of each file that functions share what it is for."""
+    text = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    modules = {path.name for path in (ROOT / "functions").glob("[!_]*.py")}
+    assert modules - set(re.findall(r"\b\w+\.py\b", text)) == set()
+
+
+def test_every_concern_of_the_settings_is_in_the_guide() -> None:
+    """docs/operating.md names each prefix."""
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    prefixes = {kind.model_config["env_prefix"] for kind in SETTINGS}
+    assert {prefix for prefix in prefixes if f"`{prefix}`" not in text} == NESTED
+
+
+def test_every_setting_that_a_page_names_exists() -> None:
+    """A page about an environment variable is about one that something reads."""
+    known = {
+        f"{kind.model_config['env_prefix']}{field}".upper()
+        for kind in SETTINGS
+        for field in kind.model_fields
+    }
+    for page in PAGES:
+        if page.name != "CHANGELOG.md":  # which tells of those that are gone, too
+            named = re.findall(r"\bKOUBO_[A-Z0-9_]*[A-Z0-9]\b", (ROOT / page).read_text("utf-8"))
+            assert set(named) - known <= OF_COMMANDS, page

@@ -6,19 +6,19 @@ import pytest
 from rich.console import Console
 
 from functions import documents, runs
-from functions.analysis import Footage, Upload, Voice
+from functions.analysis import Upload, Voice
 from functions.events import ObjectCreated
 from functions.input_keys import Group, InputFile, parse_input
 from functions.layout import RunKeys
 from functions.listing import ends, table, unpaired
 from functions.listing import runs as listed
 from functions.options import Options
-from functions.picture import Colour
 from functions.plans import Model, Plan, make_plan
 from functions.pool import Job, Outcome
 from functions.runs import Done, Failure
 from functions.settings import BucketSettings
 from functions.storage import Store
+from tests.sample_documents import FOOTAGE
 
 BUCKETS = BucketSettings()
 NOW = 1.7e9
@@ -30,13 +30,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 
 def plan(name: str, made_at: float = NOW, tenant: str = "t") -> Plan:
-    footage = Footage(
-        *("f-1", "f", "video", 64, 48, 25, 1, 10, Colour(), 0, 10, (), 0, "mov", ""),
-    )
     return make_plan(
         Group(tenant, "news"),
         (InputFile(tenant, "news", f"{name}.wav"), Voice(name, name, 20.0, 0.1, "wav")),
-        (InputFile(tenant, "news", "anna.mp4"), footage),
+        (InputFile(tenant, "news", "anna.mp4"), FOOTAGE),
         Model("viseme", "1"),
         Options(),
         segment_seconds=8.0,

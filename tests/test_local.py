@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,3 +198,16 @@ def test_a_linked_data_folder(tmp_path: Path) -> None:
             if isinstance(news, Queued):
                 assert news.job.event.key == "t/news/a.wav"
                 break
+
+
+def test_workers_need_no_door() -> None:
+    """What a worker is built of imports neither the HTTP door nor Lambda's, for a quick start."""
+    code = (
+        "import sys\n"
+        "import functions.ingest.build, functions.infer.build, functions.encode.build\n"
+        "print([m for m in ('fastapi', 'mangum', 'typer', 'uvicorn') if m in sys.modules])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.strip() == "[]"

@@ -45,6 +45,18 @@ def test_dead_letters_are_listed_and_replayed(store: Store) -> None:
     assert CliRunner().invoke(APP, ["dead", "replay", "--all"]).exit_code == 0
 
 
+def test_a_folder_that_is_not_there_is_no_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistyped folder is wrong usage, not a store without letters, and is not made."""
+    monkeypatch.delenv("KOUBO_STORE_ROOT", raising=False)
+    missing = tmp_path / "data"
+    for command in (["list"], ["replay", "--all"]):
+        arguments = ["dead", *command, "--data", str(missing)]
+        assert CliRunner().invoke(APP, arguments).exit_code == 2
+    assert not missing.exists()
+
+
 def test_a_folder_needs_no_wiring(store: Store) -> None:
     """`koubo wire` on a folder says what to set instead."""
     result = CliRunner().invoke(APP, ["wire"])

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from functions.analysis import Footage, Voice
 from functions.input_keys import Group, InputFile
 from functions.options import Options
-from functions.picture import Colour
 from functions.plans import (
     Model,
     Plan,
@@ -19,6 +18,7 @@ from functions.plans import (
     run_id,
     source_frames,
 )
+from tests.sample_documents import FOOTAGE
 
 GROUP = Group("t", "news")
 VOICE, FACE = InputFile("t", "news", "a.wav"), InputFile("t", "news", "b.mp4")
@@ -27,22 +27,13 @@ RATES = [Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60
 
 
 def footage(rate: Fraction, kind: str = "video") -> Footage:
-    return Footage(
-        digest="f-1",
-        sha256="f",
+    return dataclasses.replace(
+        FOOTAGE,
         kind=kind,  # type: ignore[arg-type]
-        width=64,
-        height=48,
         rate_numerator=rate.numerator,
         rate_denominator=rate.denominator,
         frames=100,
-        colour=Colour(),
-        rotation=0,
         faces=100,
-        chunks=(),
-        poster_frame=0,
-        container="mov",
-        decoder="",
     )
 
 

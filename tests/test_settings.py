@@ -1,14 +1,16 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from functions.gateway.settings import GatewaySettings
 from functions.settings import (
     BucketSettings,
     CacheSettings,
     EventSettings,
     LogSettings,
     StoreSettings,
+    wrong_setting,
 )
 
 
@@ -40,6 +42,31 @@ def test_wrong_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError, match=value):
         LogSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("KOUBO_LOG_LEVEL", LogSettings),
+        ("KOUBO_EVENTS_WORKERS", EventSettings),
+        ("KOUBO_GATEWAY_PORT", GatewaySettings),
+    ],
+)
+def test_people_are_told_the_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, kind: type[LogSettings]
+) -> None:
+    """Whoever set it knows the variable, not the class that reads it."""
+    monkeypatch.setenv(name, "-1")
+    with pytest.raises(ValidationError) as raised:
+        kind()
+    assert (wrong_setting(raised.value) or "").startswith(f"{name}: Input should be ")
+
+
+def test_other_faults_are_no_settings() -> None:
+    """What fails to validate anywhere else is not taken for a setting."""
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(int).validate_python("many")
+    assert wrong_setting(raised.value) is None
 
 
 def test_secrets_stay_secret(monkeypatch: pytest.MonkeyPatch) -> None:

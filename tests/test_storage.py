@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,31 @@ def test_a_failing_disk_is_worth_a_retry(tmp_path: Path) -> None:
     (tmp_path / BUCKET).write_bytes(b"in the way")
     with pytest.raises(RetryableError):
         Store.folder(tmp_path).put(BUCKET, "t/a", b"")
+
+
+class _Denies(BaseHTTPRequestHandler):
+    """An object store that lets nobody in."""
+
+    def do_GET(self) -> None:
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Not to the tests' output."""
+
+
+def test_a_failure_is_told_in_one_line() -> None:
+    """What the library says of its own insides goes into no log and before no person."""
+    server = HTTPServer(("127.0.0.1", 0), _Denies)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    keys = {"access_key_id": "a", "secret_access_key": "b"}
+    endpoint = f"http://127.0.0.1:{server.server_port}"
+    store = Store.s3({"region": "r", "endpoint": endpoint, **keys}, {"allow_http": True})
+    try:
+        with pytest.raises(RetryableError, match="403 Forbidden") as raised:
+            store.folders(BUCKET, "")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "\n" not in str(raised.value)

@@ -18,7 +18,9 @@ class EncodeSettings(BaseSettings):
         scratch_bytes: of decoded frames kept on disk to play footage backwards.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_ENCODE_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="KOUBO_ENCODE_", env_ignore_empty=True, frozen=True
+    )
 
     seconds: float = Field(default=1800, gt=0)
     memory_bytes: int = Field(default=4 << 30, gt=0)
@@ -47,7 +49,7 @@ class LabelSettings(BaseSettings):
         producer: the `ContentProducer` of the label that machines read.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KOUBO_LABEL_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="KOUBO_LABEL_", env_ignore_empty=True, frozen=True)
 
     explicit: bool = True
     tenants: dict[str, bool] = Field(default_factory=dict)

@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.infer.backends.faults import NotFinite, UnsupportedGraph
-from functions.infer.backends.graph import Arrays, DeviceGraph, Outputs, TensorSpec, batched
+from functions.infer.backends.graph import (
+    Arrays,
+    DeviceGraph,
+    Outputs,
+    TensorSpec,
+    batched,
+    takes_any_batch,
+)
 
 
 def sizes(graph: DeviceGraph) -> tuple[int, ...]:
@@ -15,7 +22,7 @@ def sizes(graph: DeviceGraph) -> tuple[int, ...]:
     if graph.batches:
         return graph.batches
     first = graph.inputs[0].shape if graph.inputs else ()
-    fixed = bool(first) and not any(spec.shape and spec.shape[0] is None for spec in graph.inputs)
+    fixed = bool(first) and not takes_any_batch(graph.inputs)
     return (int(first[0] or 1),) if fixed else ()
 
 

@@ -19,8 +19,11 @@ from functions.infer.geometry import chunk_of
 from functions.infer.manifest import Manifest
 from functions.picture import Colour, Picture, crop_rgb, rgb_to_yuv
 
-Paint = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
-"""(n, 3, size, size) RGB in 0..1, and the (n,) output frames that show them, to such pictures."""
+Paint = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
+"""(n, 3, size, size) RGB in 0..1, and what is heard in the frames that show them, to such pictures.
+
+What is heard has a row for each frame, in whatever shape the model takes it.
+"""
 
 _BLANK = 128
 _TOLERANCE = 0.1  # of a picture's range: half precision and int8 overshoot, other ranges don't fit
@@ -39,7 +42,12 @@ class Repainter:
     batch: int
 
     def patches(
-        self, footage: FootageReader, span: Span, box: BoxOf, paint: Paint
+        self,
+        footage: FootageReader,
+        span: Span,
+        box: BoxOf,
+        heard: NDArray[np.float32],
+        paint: Paint,
     ) -> Iterator[Patch]:
         """A patch for each frame of the span, in order.
 
@@ -47,14 +55,15 @@ class Repainter:
             footage: whose face it is.
             span: the frames.
             box: what the model sees of a face.
+            heard: a row for each frame of the span.
             paint: see `Paint`.
         """
         surveyor = BoxSurveyor(footage, box, self.manifest.crop.size)
-        output = span.first
+        done = 0
         for chunk, run in groupby(span.shown, lambda frame: chunk_of(footage.footage, frame)):
             frames = np.array(list(run))
-            numbers = output + np.arange(len(frames))
-            output += len(frames)
+            rows = heard[done : done + len(frames)]
+            done += len(frames)
             if chunk is None:
                 yield from (self.nothing() for _ in frames)
                 continue
@@ -67,14 +76,14 @@ class Repainter:
                 shown = [windows[frame - first] for frame in frames[part]]
                 places = frames[part] - chunk.first
                 colour = footage.footage.colour
-                yield from self._repaint(shown, boxes, places, numbers[part], colour, paint)
+                yield from self._repaint(shown, boxes, places, rows[part], colour, paint)
 
     def _repaint(
         self,
         windows: list[Picture],
         boxes: Boxes,
         places: NDArray[np.int64],
-        numbers: NDArray[np.int64],
+        heard: NDArray[np.float32],
         colour: Colour,
         paint: Paint,
     ) -> Iterator[Patch]:
@@ -85,7 +94,7 @@ class Repainter:
         for face, index in enumerate(seen):
             affine = boxes.in_window(int(places[index]))
             crop_rgb(windows[index], affine, size, colour, faces[face])
-        painted = iter(paint(faces, numbers[seen]) if len(seen) else ())
+        painted = iter(paint(faces, heard[seen]) if len(seen) else ())
         for place in places:
             if boxes.opacity[place]:
                 yield self.patch(next(painted), boxes, int(place), colour)

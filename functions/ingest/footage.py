@@ -1,6 +1,6 @@
 """A face video or portrait, analysed once, in one decoding pass and at constant memory."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -53,8 +53,9 @@ class Keeper(Protocol):
 
 @dataclass
 class _Analysis:
-    """What one pass over the pictures gathers."""
+    """What one pass over the pictures, each of this size, gathers."""
 
+    size: tuple[int, int]
     follower: FaceFollower
     smoother: TrackSmoother
     cutter: WindowCutter
@@ -124,22 +125,15 @@ def analyse_video(
     with open_video(path, limits.threads) as video:
         _check_length(video.stated_seconds, limits.max_seconds)
         rate = choose_rate(video.nominal_rate, limits.max_rate)
-        stated = round(video.stated_seconds * rate)
-        analysis: _Analysis | None = None
-        size = (0, 0)
-        for pts, picture, times in at_constant_rate(video.pictures(), video.time_base, rate):
-            if analysis is None:
-                size = (picture.width, picture.height)
-                chunk_frames = max(1, round(limits.chunk_seconds * rate))
-                cutter = WindowCutter(size, chunk_frames, scratch, keeper.chunk)
-                follower, smoother = FaceFollower(finder, face), TrackSmoother()
-                analysis = _Analysis(follower, smoother, cutter, video.colour, keeper)
-            # First, since one frame with a wrong time can be shown for days.
-            _check_length((len(analysis.pts) + times) / rate, limits.max_seconds)
-            analysis.take(pts, picture, times)
-            progress(len(analysis.pts), stated)
-        if analysis is None:
-            raise RejectedInput(Code.DAMAGED_MEDIA, "No frame of the video can be decoded.")
+
+        def begin(picture: Picture) -> _Analysis:
+            size = (picture.width, picture.height)
+            chunk_frames = max(1, round(limits.chunk_seconds * rate))
+            cutter = WindowCutter(size, chunk_frames, scratch, keeper.chunk)
+            follower, smoother = FaceFollower(finder, face), TrackSmoother()
+            return _Analysis(size, follower, smoother, cutter, video.colour, keeper)
+
+        analysis = _watch(video, rate, begin, limits.max_seconds, progress)
         _check_damage(video, len(analysis.pts) / rate)
         _check_faces(analysis, limits.min_face_share)
         frames = analysis.finish(video.keyframes, video.time_base)
@@ -148,8 +142,8 @@ def analyse_video(
         digest=content_digest(sha256, face),
         sha256=sha256,
         kind="video",
-        width=size[0],
-        height=size[1],
+        width=analysis.size[0],
+        height=analysis.size[1],
         rate_numerator=rate.numerator,
         rate_denominator=rate.denominator,
         frames=len(analysis.pts),
@@ -163,6 +157,28 @@ def analyse_video(
         decoder=decoder_version(),
         keyframe_distance=frames.keyframe_distance,
     )
+
+
+def _watch(
+    video: VideoFile,
+    rate: Fraction,
+    begin: Callable[[Picture], _Analysis],
+    max_seconds: float,
+    progress: Progress,
+) -> _Analysis:
+    """Takes every frame into an analysis that begins with the first one."""
+    stated = round(video.stated_seconds * rate)
+    analysis: _Analysis | None = None
+    for pts, picture, times in at_constant_rate(video.pictures(), video.time_base, rate):
+        if analysis is None:
+            analysis = begin(picture)
+        # First, since one frame with a wrong time can be shown for days.
+        _check_length((len(analysis.pts) + times) / rate, max_seconds)
+        analysis.take(pts, picture, times)
+        progress(len(analysis.pts), stated)
+    if analysis is None:
+        raise RejectedInput(Code.DAMAGED_MEDIA, "No frame of the video can be decoded.")
+    return analysis
 
 
 def analyse_portrait(
@@ -183,7 +199,7 @@ def analyse_portrait(
     size = (picture.width, picture.height)
     cutter = WindowCutter(size, 1, scratch, keeper.chunk)
     follower, smoother = FaceFollower(finder, face), TrackSmoother()
-    analysis = _Analysis(follower, smoother, cutter, PORTRAIT_COLOUR, keeper)
+    analysis = _Analysis(size, follower, smoother, cutter, PORTRAIT_COLOUR, keeper)
     analysis.take(0, picture, 1)
     _check_faces(analysis, 1.0)
     analysis.finish([0], Fraction(1))

@@ -1,33 +1,12 @@
-"""Ingest's composition root."""
+"""Ingest's doors: the app that uvicorn serves, and what AWS Lambda calls.
 
-import cv2
+They are no part of `build.py`, since workers of the embedded default need no door and start sooner
+without the libraries of one.
+"""
 
 from functions.asgi import app_for
-from functions.chain import Handle, Surroundings
-from functions.ingest.face_models import find
-from functions.ingest.faces import FaceFinder
-from functions.ingest.handler import Ingest
-from functions.ingest.settings import IngestSettings
+from functions.ingest.build import build
 from functions.lambda_door import lambda_for
-
-
-def build(around: Surroundings) -> Handle:
-    """Ingest's handler with everything it needs."""
-    # One process per core; threads of OpenCV's would only compete with the others.
-    cv2.setNumThreads(1)
-    settings = IngestSettings()
-    finder = FaceFinder(find(around.models), threads=1)
-    ingest = Ingest(
-        store=around.store,
-        buckets=around.buckets,
-        cache=around.cache,
-        finder=finder,
-        settings=settings,
-        scratch=around.scratch,
-        progress=around.progress,
-    )
-    return ingest.handle
-
 
 app = app_for("ingest", build)
 lambda_handler = lambda_for("ingest", build)

@@ -1,10 +1,15 @@
 """What the tests of encode share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from functions.encode.settings import LabelSettings
+from functions.options import Options
+
 from .clips import X264, Clip, analyse, make, portrait, rotate, run_ffmpeg
+from .jobs import Job, prepare
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +42,17 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("voice") / "voice.m4a"
     run_ffmpeg("-f", "lavfi", "-i", "sine=frequency=300:duration=7.3:sample_rate=48000", path)
     return path
+
+
+@pytest.fixture
+def prepared(clips, voice: Path, tmp_path: Path) -> Callable[..., Job]:
+    """Plans runs whose segments are all inferred."""
+
+    def make(
+        kind: str = "cfr", options: Options | None = None, labels: LabelSettings | None = None
+    ) -> Job:
+        return prepare(
+            tmp_path, clips[kind], voice, options or Options(), labels or LabelSettings()
+        )
+
+    return make

@@ -17,9 +17,7 @@ from functions.runs import Superseded
 from functions.settings import CheckSettings
 
 from .clips import write_patches_file
-from .test_handler import BUCKETS, Job, prepare, prepared
-
-__all__ = ["prepared"]
+from .jobs import BUCKETS, Job, prepare
 
 
 def test_report_says_how_it_was_made(prepared, tmp_path: Path) -> None:

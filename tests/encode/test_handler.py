@@ -1,124 +1,18 @@
-import dataclasses
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from functions import documents, runs
-from functions.analysis import Upload, Voice, content_digest
-from functions.encode.handler import Encode
-from functions.encode.report import Report
-from functions.encode.settings import EncodeSettings, LabelSettings
-from functions.errors import RejectedInput
+from functions import documents
 from functions.events import ObjectCreated
-from functions.input_cache import InputCache
-from functions.input_keys import InputFile, parse_input
-from functions.layout import FootageKeys, VoiceKeys
 from functions.options import Options
 from functions.picture import Picture
-from functions.plans import Model, Plan, make_plan, source_frames
-from functions.progress import silent
-from functions.runs import Done, Superseded
-from functions.settings import BucketSettings
-from functions.storage import Store
+from functions.plans import source_frames
+from functions.runs import Done
 
-from .clips import Clip, write_patches_file
-
-BUCKETS = BucketSettings()
-VOICE_SECONDS = 7.3
-
-
-@dataclass(frozen=True)
-class Job:
-    """A planned run whose segments are all inferred."""
-
-    encode: Encode
-    plan: Plan
-
-    @property
-    def store(self) -> Store:
-        return self.encode.store
-
-    def names(self, bucket: str, prefix: str = "") -> set[str]:
-        return {entry.key.rpartition("/")[2] for entry in self.store.entries(bucket, prefix)}
-
-    def patches(self, index: int) -> ObjectCreated:
-        return ObjectCreated(BUCKETS.work, self.plan.keys.patches(index))
-
-    def part(self, index: int) -> ObjectCreated:
-        return ObjectCreated(BUCKETS.work, self.plan.keys.part(index))
-
-    def run(self) -> None:
-        for index in range(self.plan.segments):
-            self.encode.handle(self.patches(index))
-        self.encode.handle(self.part(0))
-
-    def video(self, to: Path) -> Path:
-        self.store.download(BUCKETS.output, self.plan.group.output(self.plan.output, ".mp4"), to)
-        return to
-
-    def report(self) -> Report:
-        key = self.plan.group.output(self.plan.output, ".json")
-        return documents.load(Report, self.store.get(BUCKETS.output, key))
-
-
-def prepare(root: Path, clip: Clip, sound: Path, options: Options, labels: LabelSettings) -> Job:
-    store = Store.folder(root / "store")
-    scratch = root / "scratch"
-    scratch.mkdir()
-    face_file, voice_file = InputFile("t", "job", "face.mp4"), InputFile("t", "job", "voice.wav")
-    store.put(BUCKETS.input, face_file.key, clip.path)
-    store.put(BUCKETS.input, voice_file.key, b"the voice")
-    sha256 = store.download(BUCKETS.input, face_file.key, root / "copy")
-    footage = dataclasses.replace(clip.footage, sha256=sha256, digest=content_digest(sha256))
-    voice = Voice(content_digest("1" * 64), "1" * 64, VOICE_SECONDS, 0.5, "wav")
-    plan = make_plan(
-        voice_file.group,
-        (voice_file, voice),
-        (face_file, footage),
-        Model("viseme", "1"),
-        options,
-        segment_seconds=2.5,
-        portrait_rate=25,
-        output="voice-face",
-        made_at=1000.0,
-    )
-    footage_keys = FootageKeys("t", footage.digest)
-    store.put(BUCKETS.work, footage_keys.document, documents.dump(footage))
-    store.put(BUCKETS.work, footage_keys.frames, clip.frame_map.dump())
-    voice_keys = VoiceKeys("t", voice.digest)
-    store.put(BUCKETS.work, voice_keys.document, documents.dump(voice))
-    store.put(BUCKETS.work, voice_keys.sound, sound)
-    runs.start(store, BUCKETS.work, plan)
-    for index in range(plan.segments):
-        patches = write_patches_file(root, footage, plan.segment(index))
-        store.put(BUCKETS.work, plan.keys.patches(index), patches)
-    encode = Encode(
-        store=store,
-        buckets=BUCKETS,
-        cache=InputCache(root / "cache", 1 << 30),
-        settings=EncodeSettings(seconds=120),
-        labels=labels,
-        scratch=scratch,
-        progress=silent,
-    )
-    return Job(encode, plan)
-
-
-@pytest.fixture
-def prepared(clips, voice: Path, tmp_path: Path) -> Callable[..., Job]:
-    def make(
-        kind: str = "cfr", options: Options | None = None, labels: LabelSettings | None = None
-    ) -> Job:
-        return prepare(
-            tmp_path, clips[kind], voice, options or Options(), labels or LabelSettings()
-        )
-
-    return make
+from .jobs import BUCKETS, VOICE_SECONDS
 
 
 def decode(path: Path) -> list[Picture]:
@@ -229,64 +123,6 @@ def test_ended_run_is_left_alone(prepared, end: str) -> None:
     job.run()
     assert job.names(BUCKETS.output) == set()
     assert "0000.part.mp4" not in job.names(BUCKETS.work, job.plan.keys.prefix)
-
-
-@pytest.mark.parametrize("which", ["voice", "face"])
-def test_an_input_that_was_taken_away_is_named(prepared, which: str) -> None:
-    """Nothing is made of what somebody took back; it is refused at once, by its name."""
-    job = prepared()
-    job.encode.handle(job.patches(0))  # from now on a copy is at hand
-    key = getattr(job.plan, which).key
-    job.store.delete(BUCKETS.input, key)
-    with pytest.raises(RejectedInput, match=f"taken_away: {key} was taken away") as refused:
-        job.encode.handle(job.patches(1))
-    assert "Upload the file again" in refused.value.code.value.fix
-    assert list(job.encode.scratch.iterdir()) == []
-
-
-def test_an_input_whose_twin_is_there_is_not_missed(prepared) -> None:
-    """Another file of the job has the same content: the run is left to ingest, which moves it."""
-    job = prepared()
-    twin = parse_input("t/job/twin.mp4")
-    job.store.put(BUCKETS.input, twin.key, b"the same")
-    identity = job.store.head(BUCKETS.input, twin.key).identity
-    record = Upload(twin.file, "face", job.plan.face.digest, None)
-    job.store.put(BUCKETS.work, twin.upload(identity), documents.dump(record))
-    job.store.put(BUCKETS.work, twin.handled(identity), b"")
-    job.store.delete(BUCKETS.input, job.plan.face.key)
-    job.encode.handle(job.patches(0))
-    assert runs.read_state(job.store, BUCKETS.work, job.plan.keys).phase == "superseded"
-    assert not job.store.exists(BUCKETS.work, twin.handled(identity)), "reconcile brings it"
-
-
-def test_footage_that_was_replaced_is_noticed(prepared, clips) -> None:
-    """Another file under the same name is never mixed into the run, which ends without a word."""
-    job = prepared()
-    job.store.put(BUCKETS.input, job.plan.face.key, clips["ntsc"].path)
-    job.encode.handle(job.patches(0))
-    assert runs.read_state(job.store, BUCKETS.work, job.plan.keys).phase == "superseded"
-    assert job.names(BUCKETS.output) == set()
-    assert "0000.patches.zip" not in job.names(BUCKETS.work, job.plan.keys.prefix)
-
-
-@pytest.mark.parametrize("which", ["voice", "face"])
-@pytest.mark.parametrize("whole", [False, True])
-def test_a_replacement_that_ingest_has_seen(prepared, which: str, whole: bool) -> None:
-    """Known by the record of what lies there now, it ends the run, be it before the assembly."""
-    job = prepared()
-    for index in range(job.plan.segments if whole else 1):
-        job.encode.handle(job.patches(index))
-    file = parse_input(getattr(job.plan, which).key)
-    job.store.put(BUCKETS.input, file.key, b"another one")
-    identity = job.store.head(BUCKETS.input, file.key).identity
-    record = Upload(file.file, "voice" if which == "voice" else "face", "another", None)
-    job.store.put(BUCKETS.work, file.upload(identity), documents.dump(record))
-    job.store.put(BUCKETS.work, file.handled(identity), b"")
-    job.encode.handle(job.part(0) if whole else job.patches(1))
-    end = documents.load(Superseded, job.store.get(BUCKETS.work, job.plan.keys.superseded))
-    assert (end.key, end.by) == (file.key, None)
-    assert job.names(BUCKETS.output) == set()
-    assert not job.store.exists(BUCKETS.work, file.handled(identity)), "reconcile brings it"
 
 
 def test_other_objects_are_ignored(prepared) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from functions import documents, runs
-from functions.analysis import Footage, Upload, Voice
-from functions.colour import Colour
+from functions.analysis import Upload, Voice
 from functions.gateway.app import create_app
 from functions.gateway.desk import Desk
 from functions.gateway.settings import GatewaySettings
@@ -22,6 +21,7 @@ from functions.plans import Model, Plan, make_plan
 from functions.runs import Done
 from functions.settings import BucketSettings, LogSettings
 from functions.storage import Store
+from tests.sample_documents import FOOTAGE
 
 BUCKETS = BucketSettings()
 DEFAULTS = Options()
@@ -92,23 +92,7 @@ class Gateway:
 def plan_for(voice: str, face: str, made_at: float = 1.7e9, options: Options = DEFAULTS) -> Plan:
     """A run of three segments."""
     tenant, job, _ = voice.split("/")
-    footage = Footage(
-        digest=f"d-{face}",
-        sha256=f"s-{face}",
-        kind="video",
-        width=64,
-        height=48,
-        rate_numerator=25,
-        rate_denominator=1,
-        frames=10,
-        colour=Colour(),
-        rotation=0,
-        faces=10,
-        chunks=(),
-        poster_frame=0,
-        container="mov",
-        decoder="",
-    )
+    footage = replace(FOOTAGE, digest=f"d-{face}", sha256=f"s-{face}")
     voice_file, face_file = (InputFile(*key.split("/")) for key in (voice, face))
     return make_plan(
         Group(tenant, job),

@@ -15,7 +15,7 @@ def test_importing_needs_nothing_of_the_other_functions() -> None:
         "import sys, functions.gateway.main\n"
         "names = {'ingest', 'infer', 'encode'}\n"
         "ours = [m for m in sys.modules if m.split('.')[:2] in [['functions', n] for n in names]]\n"
-        "theirs = [m for m in ('cv2', 'av', 'onnxruntime', 'PIL') if m in sys.modules]\n"
+        "theirs = [m for m in ('numpy', 'cv2', 'av', 'onnxruntime', 'PIL') if m in sys.modules]\n"
         "print(ours + theirs)"
     )
     said = subprocess.run(

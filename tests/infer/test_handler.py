@@ -11,9 +11,9 @@ from functions.errors import Code, RejectedInput, RetryableError
 from functions.events import ObjectCreated
 from functions.infer.backends import OnnxRuntime
 from functions.infer.backends.faults import DeviceLost, UnsupportedGraph
+from functions.infer.build import build
 from functions.infer.families.wav2lip import Wav2Lip
 from functions.infer.handler import Infer
-from functions.infer.main import build
 from functions.infer.router import Router
 from functions.infer.viseme import Viseme
 from functions.input_cache import InputCache

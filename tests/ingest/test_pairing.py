@@ -4,39 +4,22 @@ import json
 import pytest
 
 from functions import documents
-from functions.analysis import Footage, Upload, Voice
+from functions.analysis import Upload, Voice
 from functions.errors import Code, RejectedInput
 from functions.ingest.pairing import looked_at, pair
 from functions.ingest.settings import IngestSettings
 from functions.input_keys import InputFile, parse_input
 from functions.layout import FootageKeys, VoiceKeys
 from functions.options import Options
-from functions.picture import Colour
 from functions.plans import Plan
 from functions.request_keys import RequestKeys
 from functions.runs import read_state
 from functions.settings import BucketSettings
 from functions.storage import Store
+from tests.sample_documents import FOOTAGE
 
 BUCKETS = BucketSettings()
 SETTINGS = IngestSettings()
-FOOTAGE = Footage(
-    digest="",
-    sha256="",
-    kind="video",
-    width=64,
-    height=48,
-    rate_numerator=25,
-    rate_denominator=1,
-    frames=10,
-    colour=Colour(),
-    rotation=0,
-    faces=10,
-    chunks=(),
-    poster_frame=0,
-    container="mov",
-    decoder="",
-)
 
 
 @pytest.fixture

@@ -1,16 +1,19 @@
 """Media of a few seconds, and one running `koubo up` that several tests share."""
 
+import re
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from demo import sample_face
 from functions.ingest.face_models import FaceModels
 
 from .embedded import Folder, Up
+from .in_process import Chain, build
 
 SAMPLES = Path(__file__).parents[2] / "functions" / "samples"
 
@@ -52,3 +55,28 @@ def up(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> Ite
     with Up(folder, {"KOUBO_INGEST_MAX_SECONDS": "30"}) as running:
         running.wait_ready()
         yield running
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> Iterator[Chain]:
+    """One chain for a module's runs: voice and face are analysed once, models cached in it."""
+    root = tmp_path_factory.mktemp("chain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KOUBO_CACHE_WEIGHTS", str(root / "weights"))
+        patch.setenv("KOUBO_INGEST_SEGMENT_SECONDS", "1")
+        yield build(root / "data", face_models)
+
+
+@pytest.fixture(scope="session")
+def cut_voice(tmp_path_factory: pytest.TempPathFactory, voice_file: Path) -> Path:
+    """2.2 s, whose last frames a published Wav2Lip drops."""
+    path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    sound, rate = soundfile.read(voice_file, dtype="int16", frames=35_217)
+    soundfile.write(path, sound, rate)
+    return path
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """Of a test's job and of its model, which no other test has."""
+    return re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[-60:].strip("-")

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from functions import documents
 from functions.chain import Delivery, FunctionName, Handle, Surroundings, fired_by
-from functions.encode.main import build as build_encode
+from functions.encode.build import build as build_encode
 from functions.events import ObjectCreated
+from functions.infer.build import build as build_infer
 from functions.infer.handler import Infer
 from functions.infer.interior import Interior
-from functions.infer.main import build as build_infer
 from functions.infer.manifest import find_model
 from functions.infer.viseme import Hears, Viseme
+from functions.ingest.build import build as build_ingest
 from functions.ingest.face_models import FaceModels
-from functions.ingest.main import build as build_ingest
 from functions.input_cache import InputCache
 from functions.input_keys import InputFile
 from functions.plans import Model, Plan

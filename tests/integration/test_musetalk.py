@@ -1,6 +1,5 @@
 """MuseTalk's four graphs, small ones, from a model in the bucket to two videos of one footage."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -8,20 +7,10 @@ import pytest
 import soundfile
 
 from functions.infer.model_add import put_model
-from functions.ingest.face_models import FaceModels
 from functions.layout import FootageKeys
 from tests.infer.musetalk_graphs import write_model
 
-from .in_process import BUCKETS, TENANT, Chain, build
-
-
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory, face_models: FaceModels) -> Iterator[Chain]:
-    root = tmp_path_factory.mktemp("musetalk")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KOUBO_CACHE_WEIGHTS", str(root / "weights"))
-        patch.setenv("KOUBO_INGEST_SEGMENT_SECONDS", "1")
-        yield build(root / "data", face_models)
+from .in_process import BUCKETS, TENANT, Chain
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,11 @@ class TensorSpec:
     dtype: str
 
 
+def takes_any_batch(inputs: tuple[TensorSpec, ...]) -> bool:
+    """Whether a graph takes batches of any size: some input's first dimension is dynamic."""
+    return any(bool(spec.shape) and spec.shape[0] is None for spec in inputs)
+
+
 def batched(specs: tuple[TensorSpec, ...]) -> list[bool]:
     """Which inputs hold a row for each frame.
 

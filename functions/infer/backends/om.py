@@ -19,6 +19,7 @@ from functions.infer.backends.graph import (
     Probe,
     Reading,
     TensorSpec,
+    takes_any_batch,
 )
 from functions.infer.backends.warm_up import warm_up
 
@@ -95,8 +96,7 @@ class _AisGraph:
             ]
         except Exception as error:
             raise _fault(error, path) from error
-        dynamic = any(spec.shape and spec.shape[0] is None for spec in specs[0])
-        batches = owner.batches if dynamic else ()
+        batches = owner.batches if takes_any_batch(specs[0]) else ()
         return _AisGraph(session, owner.name, specs[0], specs[1], batches, Lock())
 
     @property

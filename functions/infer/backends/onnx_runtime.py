@@ -24,7 +24,7 @@ from functions.infer.backends.graph import (
     Probe,
     Reading,
     TensorSpec,
-    batched,
+    takes_any_batch,
 )
 from functions.infer.backends.warm_up import warm_up
 
@@ -200,8 +200,7 @@ class _OnnxGraph:
 
     @cached_property
     def batches(self) -> tuple[int, ...]:
-        dynamic = any(has and spec.shape[0] is None for spec, has in self._marked())
-        return self.owner.batches if dynamic else ()
+        return self.owner.batches if takes_any_batch(self.inputs) else ()
 
     @cached_property
     def precision(self) -> str:
@@ -229,9 +228,6 @@ class _OnnxGraph:
 
     def close(self) -> None:
         """A session ends with its last reference."""
-
-    def _marked(self) -> list[tuple[TensorSpec, bool]]:
-        return list(zip(self.inputs, batched(self.inputs), strict=True))
 
     def _nodes(self) -> dict[str, int]:
         """How many operators each provider took; empty where onnxruntime doesn't say."""

@@ -26,7 +26,7 @@ from functions.infer.backends.graph import (
     Probe,
     Reading,
     TensorSpec,
-    batched,
+    takes_any_batch,
 )
 from functions.infer.backends.warm_up import warm_up
 
@@ -168,11 +168,7 @@ class _TorchGraph:
 
     @property
     def batches(self) -> tuple[int, ...]:
-        dynamic = any(
-            has and spec.shape[0] is None
-            for spec, has in zip(self.inputs, batched(self.inputs), strict=True)
-        )
-        return self.owner.batches if dynamic else ()
+        return self.owner.batches if takes_any_batch(self.inputs) else ()
 
     def run(self, inputs: Arrays) -> Outputs:
         try:

@@ -25,6 +25,7 @@ from functions.infer.backends.graph import (
     Probe,
     Reading,
     TensorSpec,
+    takes_any_batch,
 )
 from functions.infer.backends.warm_up import warm_up
 from functions.logs import logger
@@ -79,8 +80,7 @@ class Tvm:
         except Exception as error:
             # A file from anywhere fails in as many ways as there are parsers behind this.
             raise UnsupportedGraph(f"onnx can't read {path.name}: {error}") from error
-        dynamic = any(spec.shape and spec.shape[0] is None for spec in inputs)
-        batches = self.batches if dynamic else (_fixed(inputs),)
+        batches = self.batches if takes_any_batch(inputs) else (_fixed(inputs),)
         machines = {}
         for batch in batches:
             library = self._library(tvm, model, inputs, batch, folder / f"{batch}.so")

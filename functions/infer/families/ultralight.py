@@ -131,13 +131,9 @@ class Ultralight:
     ) -> Iterator[Patch]:
         """See `functions.infer.family.Family`."""
         del prepared
-        heard = self.hear(voice, span)
-
-        def paint(faces: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self._paint(faces, heard[frames - span.first])
-
         box = partial(face_box, size=self.manifest.crop.size)
-        return self._repainter.patches(footage, span, box, paint)
+        heard = self.hear(voice, span)
+        return self._repainter.patches(footage, span, box, heard, self._paint)
 
     def hear(self, voice: VoiceReader, span: Span) -> NDArray[np.float32]:
         """(n, c, h, w): the features around each frame of a span."""

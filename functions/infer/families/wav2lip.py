@@ -117,13 +117,9 @@ class Wav2Lip:
     ) -> Iterator[Patch]:
         """See `functions.infer.family.Family`."""
         del prepared
-        heard = self.hear(voice, span)
-
-        def paint(faces: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float32]:
-            return self._paint(faces, heard[frames - span.first])
-
         box = partial(face_box, pads=self._table.pads, frame=footage.footage)
-        return self._repainter.patches(footage, span, box, paint)
+        heard = self.hear(voice, span)
+        return self._repainter.patches(footage, span, box, heard, self._paint)
 
     def hear(self, voice: VoiceReader, span: Span) -> NDArray[np.float32]:
         """(n, 1, 80, t): the window of each frame of a span."""

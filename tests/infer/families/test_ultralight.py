@@ -18,7 +18,7 @@ from functions.picture import Colour, rgb_to_yuv
 from functions.plans import source_frames
 from functions.settings import ModelSettings
 from tests.infer.conftest import Recording
-from tests.infer.families.test_wav2lip import Spy, Takes, bgr_of
+from tests.infer.families.published_wav2lip import Spy, Takes, bgr_of
 from tests.infer.test_fbank import sound
 from tests.infer.test_speech_features import published_hubert, published_wenet
 from tests.infer.ultralight_graphs import write_generator, write_hubert, write_wenet

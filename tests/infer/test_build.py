@@ -3,7 +3,7 @@ import pytest
 from functions.chain import Surroundings
 from functions.errors import RetryableError
 from functions.events import ObjectCreated
-from functions.infer.main import build
+from functions.infer.build import build
 from functions.input_cache import InputCache
 from functions.patches import Patches
 from functions.progress import silent

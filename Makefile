@@ -37,10 +37,11 @@ bench: $(VENV)/dev.stamp
 	PYTHON=$(BIN)/python infra/minio/install
 	$(BIN)/python -m bench
 
-# Contact sheets of every face with every voice; FACES and VOICES name folders of your own.
+# Contact sheets of every face with every voice, measured; FACES and VOICES name folders of your own,
+# TOLD=1 also tells the mouth the phones that lie beside a voice.
 sheets: $(VENV)/demo.stamp
 	$(BIN)/koubo setup
-	$(BIN)/python -m sheets $(if $(FACES),--faces "$(FACES)") $(if $(VOICES),--voices "$(VOICES)")
+	$(BIN)/python -m sheets $(if $(FACES),--faces "$(FACES)") $(if $(VOICES),--voices "$(VOICES)") $(if $(TOLD),--told)
 
 # MinIO on loopback, wired to functions on ports 8001 to 8003; `koubo wire` makes its buckets.
 minio: $(VENV)/dev.stamp

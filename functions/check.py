@@ -5,12 +5,13 @@ are put into sums that add up, so that a run's segments are measured wherever th
 judged together. Nothing here needs a model or a picture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from functions.check_evidence import Evidence, vertex
 from functions.settings import CheckSettings
 
 FARTHEST = 8
@@ -29,7 +30,7 @@ _TELLING = 0.3  # correlation under which the best lag is an accident
 _STILL = 2.0
 
 _UPPER, _LOWER = (13, 82, 312), (14, 87, 317)  # the inner lips: middle, and a little beside it
-_EYES = (33, 263)
+_CORNERS, _EYES = (61, 291), (33, 263)
 
 Floats = NDArray[np.floating]
 
@@ -41,8 +42,22 @@ def aperture(landmarks: Floats) -> NDArray[np.float64]:
         landmarks: (n, 468, 2), pixels, MediaPipe's numbering.
     """
     gaps = np.linalg.norm(landmarks[:, _UPPER] - landmarks[:, _LOWER], axis=2).mean(axis=1)
+    return np.asarray(gaps / _eyes(landmarks), np.float64)
+
+
+def width(landmarks: Floats) -> NDArray[np.float64]:
+    """From corner to corner of the mouth, (n,), in distances between the outer eye corners.
+
+    Args:
+        landmarks: see `aperture`.
+    """
+    across = np.linalg.norm(landmarks[:, _CORNERS[1]] - landmarks[:, _CORNERS[0]], axis=1)
+    return np.asarray(across / _eyes(landmarks), np.float64)
+
+
+def _eyes(landmarks: Floats) -> Floats:
     eyes = np.linalg.norm(landmarks[:, _EYES[1]] - landmarks[:, _EYES[0]], axis=1)
-    return np.asarray(gaps / np.maximum(eyes, 1.0), np.float64)
+    return np.asarray(np.maximum(eyes, 1.0))
 
 
 @dataclass(frozen=True)
@@ -158,6 +173,8 @@ class Check:
         closures_made: those at which they are seen closed.
         flicker: of the mouth, as a multiple of the source's own; None where that does not speak.
         sharpness: of the mouth, as a multiple of the source's; None without a source.
+        confidence: how far mouth and voice going together stands out from chance, in deviations;
+            None in a report, which sees a sample, and of a video that is too short.
     """
 
     verdict: Literal["passed", "failed", "unmeasured"]
@@ -169,44 +186,81 @@ class Check:
     closures_made: int = 0
     flicker: float | None = None
     sharpness: float | None = None
+    confidence: float | None = None
 
 
-def judge(tally: Tally, limits: CheckSettings) -> Check:
-    """Judges what was measured by the operator's limits."""
+def judge(
+    tally: Tally, limits: CheckSettings, evidence: Evidence | None = None, *, made: bool = True
+) -> Check:
+    """Judges what was measured by the operator's limits.
+
+    Args:
+        tally: what was measured.
+        limits: what passes.
+        evidence: whether mouth and voice go together better than with chance, where it is known.
+        made: the mouth was made to follow the voice, so all limits hold. People as they were filmed
+            need only say what is heard, and when it is heard.
+    """
     scores = _scores(tally)
     if scores is None:
         return Check("unmeasured", ("too little mouth or voice to compare",), tally.frames)
     r, lag = scores[FARTHEST], _lag(scores)
+    if evidence is not None and r < limits.min_r and evidence.confidence >= limits.min_confidence:
+        lag = evidence.lag
+    found = _found(tally, r, lag, evidence)
+    if made:
+        why = _made_short(found, limits)
+    elif r >= limits.min_r or (found.confidence or 0) >= limits.min_confidence:
+        why = _late(found, limits)
+    elif evidence is not None and evidence.is_enough:
+        says = f"confidence {evidence.confidence:.1f}, below {limits.min_confidence:.1f}"
+        why = [f"mouth and voice go together as by chance: {says}"]
+    else:
+        return replace(found, why=("too short to tell it from chance",))
+    return replace(found, verdict="failed" if why else "passed", why=tuple(why))
+
+
+def _found(tally: Tally, r: float, lag: float | None, evidence: Evidence | None) -> Check:
     flicker = sharpness = None
     if tally.source_flicker > _STILL * tally.flickers:
         flicker = round(tally.flicker / tally.source_flicker, 3)
     if tally.source_sharpness > 0:
         sharpness = round(tally.sharpness / tally.source_sharpness, 3)
-    due, made = tally.closures_due, tally.closures_made
-    why = []
-    if r < limits.min_r:
-        why.append(f"r is {r:.2f}, below {limits.min_r:.2f}")
-    if lag is not None and abs(lag) > limits.max_lag:
-        why.append(f"the mouth is off by {lag:+.1f} frames, more than {limits.max_lag:.1f}")
-    if due >= _FEWEST_CLOSURES and made < limits.min_closures * due:
-        why.append(f"{made} of {due} closures are made, below {limits.min_closures:.0%}")
-    if flicker is not None and flicker > limits.max_flicker:
-        why.append(f"flicker is {flicker:.2f} times the source's, above {limits.max_flicker:.2f}")
-    if sharpness is not None and sharpness < limits.min_sharpness:
-        why.append(
-            f"sharpness is {sharpness:.2f} times the source's, below {limits.min_sharpness:.2f}"
-        )
     return Check(
-        "failed" if why else "passed",
-        tuple(why),
+        "unmeasured",
+        (),
         tally.frames,
         round(r, 3),
         None if lag is None else round(lag, 2),
-        due,
-        made,
+        tally.closures_due,
+        tally.closures_made,
         flicker,
         sharpness,
+        None if evidence is None else round(evidence.confidence, 2),
     )
+
+
+def _made_short(found: Check, limits: CheckSettings) -> list[str]:
+    """What a mouth that was made to follow its voice falls short of."""
+    why = _late(found, limits)
+    if found.r is not None and found.r < limits.min_r:
+        why.insert(0, f"r is {found.r:.2f}, below {limits.min_r:.2f}")
+    due, made = found.closures_due, found.closures_made
+    if due >= _FEWEST_CLOSURES and made < limits.min_closures * due:
+        why.append(f"{made} of {due} closures are made, below {limits.min_closures:.0%}")
+    if found.flicker is not None and found.flicker > limits.max_flicker:
+        most = limits.max_flicker
+        why.append(f"flicker is {found.flicker:.2f} times the source's, above {most:.2f}")
+    if found.sharpness is not None and found.sharpness < limits.min_sharpness:
+        least = limits.min_sharpness
+        why.append(f"sharpness is {found.sharpness:.2f} times the source's, below {least:.2f}")
+    return why
+
+
+def _late(found: Check, limits: CheckSettings) -> list[str]:
+    if found.lag is None or abs(found.lag) <= limits.max_lag:
+        return []
+    return [f"the mouth is off by {found.lag:+.1f} frames, more than {limits.max_lag:.1f}"]
 
 
 def _scores(tally: Tally) -> list[float] | None:
@@ -229,13 +283,7 @@ def _lag(scores: list[float]) -> float | None:
     best = int(np.argmax(scores))
     if scores[best] < _TELLING:
         return None
-    lag = float(best - FARTHEST)
-    if 0 < best < len(scores) - 1:
-        # The vertex of the parabola through the best score and its neighbours.
-        before, top, after = scores[best - 1 : best + 2]
-        bend = before - 2 * top + after
-        lag += 0.5 * (before - after) / bend if bend < 0 else 0.0
-    return lag
+    return vertex(np.array(scores), best)
 
 
 def _floats(values: Floats) -> tuple[float, ...]:

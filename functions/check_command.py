@@ -98,6 +98,7 @@ def table(found: Check) -> Table:
     shown.add_row("frames", str(found.frames))
     shown.add_row("r", number(found.r))
     shown.add_row("lag", number(found.lag, "{:+.2f} frames"))
+    shown.add_row("confidence", number(found.confidence))
     shown.add_row("closures", f"{found.closures_made} made of {found.closures_due} due")
     shown.add_row("flicker", number(found.flicker, "{:.2f} times the source's"))
     shown.add_row("sharpness", number(found.sharpness, "{:.2f} times the source's"))

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from functions.infer.mouth import crop_affine
 from functions.ingest.constant_rate import at_constant_rate
-from functions.ingest.faces import FaceFinder
+from functions.ingest.faces import Face, FaceFinder
 from functions.media import open_video
 from functions.picture import Affine, Colour, Picture, whole_rgb
 from functions.stills import PORTRAIT_COLOUR, is_portrait, read_portrait
@@ -26,12 +26,17 @@ _LINE = 18  # pixels of a caption
 def places(
     video: Path, rate: Fraction, wanted: Iterable[int], finder: FaceFinder
 ) -> dict[int, NDArray[np.float32]]:
-    """The landmarks of the largest face in each of the wanted frames that has one."""
+    """The landmarks of the face in each of the wanted frames that has one.
+
+    It is the largest face of the first such frame, and the nearest to the last one from there on.
+    """
     found = {}
+    last: Face | None = None
     for index, picture, colour in _pictures(video, rate, set(wanted)):
         faces = finder.find(picture, colour)
         if faces:
-            found[index] = faces[0].landmarks
+            last = faces[0] if last is None else min(faces, key=last.distance)
+            found[index] = last.landmarks
     return found
 
 

@@ -18,7 +18,9 @@ from functions.check import (
     judge,
     tally_closures,
     tally_sync,
+    width,
 )
+from functions.check_evidence import Evidence
 from functions.settings import CheckSettings
 
 LIMITS = CheckSettings()
@@ -173,6 +175,58 @@ def test_too_little_is_no_verdict(tally: Tally) -> None:
     assert check.verdict == "unmeasured"
     assert check.why
     assert check.r is None
+
+
+NATURAL = synced(late(speech(300), 0) + 2 * late(speech(300, 7), 0), speech(300))
+"""A third of what this mouth does is what is said: r is .45 or so."""
+
+
+@pytest.mark.parametrize(
+    ("evidence", "verdict", "lag"),
+    [
+        (Evidence(5.0, 0.4, 12.0), "passed", 0.4),
+        (Evidence(5.0, 0.4, 5.0), "passed", 0.4),
+        (Evidence(5.0, -4.6, 12.0), "failed", -4.6),
+        (Evidence(2.0, 0.4, 12.0), "failed", None),
+        (Evidence(2.0, 0.4, 5.0), "unmeasured", None),
+        (None, "unmeasured", None),
+    ],
+    ids=["in time", "short and in time", "early", "other words", "short", "very short"],
+)
+def test_people_as_they_were_filmed(
+    evidence: Evidence | None, verdict: str, lag: float | None
+) -> None:
+    """What nobody made passes where it stands out from chance in time, however low its r."""
+    check = judge(NATURAL, CheckSettings(min_r=0.6), evidence, made=False)
+    assert check.verdict == verdict, check
+    if lag is not None:
+        assert check.lag == lag
+    assert check.confidence == (evidence and evidence.confidence)
+    assert bool(check.why) == (verdict != "passed")
+
+
+def test_what_was_made_is_held_to_more() -> None:
+    """The same low r and the same open closures fail a mouth that was made to follow."""
+    tally = NATURAL + Tally(closures_due=20, closures_made=3)
+    evidence = Evidence(9.0, 0.0, 12.0)
+    limits = CheckSettings(min_r=0.6)
+    assert judge(tally, limits, evidence, made=False).verdict == "passed"
+    check = judge(tally, limits, evidence)
+    assert check.verdict == "failed"
+    assert len(check.why) == 2
+
+
+def test_a_mouth_in_step_needs_no_evidence() -> None:
+    """A high r says enough, of the shortest video, too."""
+    assert judge(GOOD, LIMITS, made=False).verdict == "passed"
+
+
+def test_width_is_in_eye_distances() -> None:
+    """Corners sixty pixels apart under eyes a hundred apart: .6."""
+    landmarks = np.zeros((1, 468, 2))
+    landmarks[:, 263, 0] = 100
+    landmarks[:, 291, 0] = 60
+    assert width(landmarks) == pytest.approx([0.6])
 
 
 def test_a_still_source_has_no_flicker_to_compare() -> None:

@@ -21,23 +21,29 @@ _FARTHEST = 8.0  # deviations; more says no more
 # How often the median deviation one has that counts nothing for what is usual, and its limits.
 _OUTLYING, _OUTLYING_LIMITS = 4.0, (3.0, 5.0)
 _WORST = 20  # numbers of a frame by which that is judged
-_WORST_PLACES = 5
+_WORST_SKIN, _WORST_LIPS = 5, 3  # places by which that is judged in the end
 _ROUNDS = 6
 _RIDGE = 0.02
-# Each alone may say that something is in the way. Talking presenters reached at most 0.94 of them
-# in any frame; see docs/decisions/0019.
-_LIMITS = (3.0, 2.0, 12.0)  # skin, lips, and by how much the mesh's logit fell
+_FEW = 12  # frames: of a scene of so many, places may deviate twice as much
+# Of a pose's numbers. A mouth that hardly moves but for what comes before it must not have that
+# explained by how it then seems to move.
+_LEAST_SPREAD = np.array([1e-6] * 6 + [0.05, 0.05])
+# Each alone may say that something is in the way. Talking presenters reached at most 0.92 of them
+# for five frames; see docs/decisions/0019.
+_LIMITS = (2.8, 2.6, 12.0)  # skin, lips, and by how much the mesh's logit fell
 _HIDDEN, _STILL_HIDDEN = 0.95, 0.7
 _BESIDE = 2  # frames on either side of which the median is taken, and that are hidden as well
 _FEWEST = 40  # frames of a scene before anything is called unusual
 _MOST_KEPT = 600
+_SOME, _ALIKE = 0.25, 0.5  # of a new scene's frames so many no odder: the scene goes on
 
 
 class PlainSight:
     """Takes the confidence from entries whose mouth is hidden, in order, some hundred at a time.
 
     What is usual is learned from the entries themselves and from a thinned-out memory of those
-    before them in the same scene. A scene of less than 40 frames is too short to tell.
+    before them in the same scene; a jump cut begins no new one. A scene of less than 40 frames is
+    too short to tell.
     """
 
     def __init__(self) -> None:
@@ -58,10 +64,12 @@ class PlainSight:
         return judged
 
     def _judge_scene(self, entries: Sequence[TrackEntry]) -> list[TrackEntry]:
-        if entries[0].scene != self._scene:
-            self._scene, self._kept, self._every, self._passed = entries[0].scene, [], 1, 0
         views = [entry.view for entry in entries]
         seen = [one for one in views if one is not None]
+        if entries[0].scene != self._scene:
+            self._scene = entries[0].scene
+            if not self._goes_on(seen):
+                self._kept, self._every, self._passed = [], 1, 0
         hidden = np.zeros(len(entries), np.bool_)
         if len(self._kept) + len(seen) >= _FEWEST and seen:
             usual = Usual.learn(self._kept + seen)
@@ -75,6 +83,14 @@ class PlainSight:
             replace(entry, confidence=0.0) if away else entry
             for entry, away in zip(entries, gone, strict=True)
         ]
+
+    def _goes_on(self, seen: list[View]) -> bool:
+        """Whether a new scene shows what the last one did: the cut was a jump cut."""
+        if len(self._kept) < _FEWEST or not seen:
+            return False
+        usual = Usual.learn(self._kept)
+        # Not all of them: it may be just after the cut that something comes before the mouth.
+        return float(np.quantile([usual.oddness(one) for one in seen], _SOME)) < _ALIKE
 
     def _keep(self, views: list[View]) -> None:
         for one in views:
@@ -91,10 +107,10 @@ class Usual:
     """What a scene usually shows around the mouth, at every pose.
 
     Args:
-        model: (6, 96), places from `View.pose` scaled by `centre` and `spread`.
-        centre: (6,) subtracted from a pose.
-        spread: (6,) by which it is then divided.
-        scale: (96,) how much each number deviates.
+        model: (8, 184), places from `View.pose` scaled by `centre` and `spread`.
+        centre: (8,) subtracted from a pose.
+        spread: (8,) by which it is then divided.
+        scale: (184,) how much each number deviates.
         logit: the usual one.
     """
 
@@ -109,7 +125,7 @@ class Usual:
         """A robust fit: frames that stand out lose their say, round by round."""
         places = np.stack([one.places.reshape(-1) for one in views]).astype(np.float64)
         poses = np.stack([one.pose for one in views]).astype(np.float64)
-        centre, spread = poses.mean(axis=0), poses.std(axis=0) + 1e-6
+        centre, spread = poses.mean(axis=0), np.maximum(poses.std(axis=0), _LEAST_SPREAD)
         centre[0], spread[0] = 0.0, 1.0
         poses = (poses - centre) / spread
         ridge = _RIDGE * len(views) * np.diag([0.0] + [1.0] * (poses.shape[1] - 1))
@@ -129,6 +145,8 @@ class Usual:
             # Tukey's biweight: what is far out has no say at all, whatever its pose.
             limit = np.clip(_OUTLYING * np.median(worst), *_OUTLYING_LIMITS)
             weights = np.maximum(1e-3, 1 - (worst / limit) ** 2) ** 2
+        # A fit follows the few frames that it is made of more closely than those that are to come.
+        scale = scale * (1 + _FEW / len(views))
         return Usual(model, centre, spread, scale, float(np.median([one.logit for one in views])))
 
     def oddness(self, one: View) -> float:
@@ -136,8 +154,9 @@ class Usual:
         explained = ((one.pose - self.centre) / self.spread) @ self.model
         off = np.minimum(np.abs(one.places.reshape(-1) - explained) / self.scale, _FARTHEST)
         places = np.sqrt((off.reshape(one.places.shape) ** 2).mean(axis=1))
-        skin, lips = np.sort(places[:SKIN_PLACES]), places[SKIN_PLACES:]
-        found = (skin[-_WORST_PLACES:].mean(), lips.mean(), self.logit - one.logit)
+        skin, lips = np.sort(places[:SKIN_PLACES]), np.sort(places[SKIN_PLACES:])
+        worst = skin[-_WORST_SKIN:].mean(), lips[-_WORST_LIPS:].mean()
+        found = (*worst, self.logit - one.logit)
         return float(max(value / limit for value, limit in zip(found, _LIMITS, strict=True)))
 
 
@@ -159,4 +178,5 @@ def _reaching(scores: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _widened(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return np.convolve(flags, np.ones(2 * _BESIDE + 1), "same") > 0
+    # "same" would be as long as the window where that is the longer one.
+    return np.convolve(flags, np.ones(2 * _BESIDE + 1))[_BESIDE : _BESIDE + len(flags)] > 0

@@ -32,7 +32,7 @@ def test_the_face_is_no_profile(
     """A face that looks at us has a view, with as many places as there should be."""
     (face,) = finder.find(as_picture(astronaut), Colour())
     assert face.view is not None
-    assert face.view.places.shape == (24, 4)
+    assert face.view.places.shape == (46, 4)
     assert not face.view.is_profile
     assert face.view.logit > 10
 

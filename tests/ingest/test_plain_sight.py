@@ -1,7 +1,10 @@
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demo import sample_face
 from functions.ingest.faces import FaceFinder, FaceFollower
@@ -10,7 +13,7 @@ from functions.ingest.plain_sight import PlainSight
 from functions.ingest.track import TrackEntry, TrackSmoother
 from functions.picture import Colour, Picture
 
-from .occluders import Draw, fingers, hair, microphone
+from .occluders import Draw, finger, fingers, hair, hand, microphone
 
 SIZE = (480, 270)
 RATE = 25
@@ -70,7 +73,11 @@ def test_a_mouth_in_plain_sight_stays(clear: list[TrackEntry]) -> None:
     assert sight.hidden == 0
 
 
-@pytest.mark.parametrize("draw", [fingers, microphone, hair])
+@pytest.mark.parametrize(
+    "draw",
+    [fingers, hand, microphone, hair, finger(0), finger(90), finger(160), finger(-20, 0.085)],
+    ids=["fingers", "hand", "microphone", "hair", "right", "below", "left", "thin"],
+)
 def test_what_comes_before_the_mouth_is_seen(
     draw: Draw,
     frames: list[np.ndarray],
@@ -109,6 +116,19 @@ def test_a_new_scene_is_nothing_odd(clear: list[TrackEntry]) -> None:
     assert hidden(PlainSight().judge(clear + other)).tolist() == []
 
 
+def test_a_jump_cut_is_no_new_scene(
+    frames: list[np.ndarray], clear: list[TrackEntry], finder: FaceFinder, as_picture: AsPicture
+) -> None:
+    """After a cut to the same face in the same light, what it looked like before is still known."""
+    judged = entries(covered(frames, clear, hand), finder, as_picture)
+    cut = [TrackEntry(e.landmarks, e.confidence, e.view, scene=1) for e in judged[42:]]
+    sight = PlainSight()
+    sight.judge(judged[:42])
+    found = hidden(sight.judge(cut[:30]))
+    assert set(range(9, 22)) <= set(found.tolist())
+    assert found.min() > 0
+
+
 def test_a_short_scene_is_not_judged(clear: list[TrackEntry]) -> None:
     """Some frames tell nothing of what is usual."""
     odd = [TrackEntry(e.landmarks, e.confidence, brighter(e.view)) for e in clear[5:8]]
@@ -122,6 +142,16 @@ def test_profiles_are_given_up_at_once(clear: list[TrackEntry]) -> None:
         for i, e in enumerate(clear[:5])
     ]
     assert hidden(PlainSight().judge(turned)).tolist() == [2]
+
+
+@given(cuts=st.lists(st.integers(1, 99), max_size=8))
+def test_any_pieces_are_judged(cuts: list[int], clear: list[TrackEntry]) -> None:
+    """However short the pieces are in which frames come, each has its entry, and none is hidden."""
+    sight = PlainSight()
+    edges = sorted({0, *cuts, len(clear)})
+    judged = [entry for a, b in pairwise(edges) for entry in sight.judge(clear[a:b])]
+    assert len(judged) == len(clear)
+    assert hidden(judged).tolist() == []
 
 
 def test_faceless_frames_are_no_error() -> None:

@@ -150,7 +150,7 @@ def test_a_faceless_video_is_refused(
     assert caught.value.code is Code.NO_FACE
 
 
-def test_the_command(made: Path) -> None:
+def test_the_command(made: Path, face: Path) -> None:
     """`koubo check` prints what it found; with the gate a video that fails ends it with 4."""
 
     def run(*options: str, **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -168,6 +168,6 @@ def test_the_command(made: Path) -> None:
     told = run()
     assert told.returncode == 0, told.stderr
     assert "closures" in told.stdout
-    failed = run("--json", "--gate", KOUBO_CHECK_MIN_R="0.999")
+    failed = run("--json", "--gate", "--source", str(face), KOUBO_CHECK_MIN_R="0.999")
     assert failed.returncode == EXIT_DID_NOT_PASS, failed.stderr
     assert json.loads(failed.stdout)["verdict"] == "failed"

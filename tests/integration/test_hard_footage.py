@@ -14,14 +14,21 @@ from PIL import Image
 from demo import sample_face
 from functions.analysis import Chunk, Footage, FrameMap, Track
 from functions.errors import Code, RejectedInput
+from functions.ingest.face_models import FaceModels
 from functions.ingest.faces import FaceFinder
 from functions.ingest.footage import FootageLimits, analyse_portrait, analyse_video
+from functions.media import open_video
+from functions.picture import whole_rgb
 from functions.progress import silent
+
+from ..ingest.occluders import hand
+from .in_process import build
 
 Rgb = NDArray[np.uint8]
 Ffmpeg = Callable[..., Path]
 LIMITS = FootageLimits(60, 60, 0.5, 4, 1)
 SIZE = (480, 270)
+EYES = 66.0 / 306 * SIZE[1]  # pixels between the outer eye corners in the clip
 
 
 @dataclass
@@ -190,3 +197,82 @@ def test_a_microphone_that_comes_and_goes(video: Look) -> None:
     assert (confidence[41:59] == 0).all()
     assert (confidence[:37] > 0).all()
     assert (confidence[63:] > 0).all()
+
+
+def test_a_hand_that_comes_and_goes(video: Look) -> None:
+    """A hand with the face's own skin, fingers spread, moving: nothing is painted on it."""
+
+    def frames() -> Iterator[Rgb]:
+        for index, frame in enumerate(sample_face.frames(90, SIZE, 25)):
+            at = (243.0 + 3 * np.sin(index / 3), 148.0 + 3 * np.cos(index / 2))
+            yield hand(frame, at, EYES) if 40 <= index < 60 else frame
+
+    footage, kept = video(frames())
+    confidence = kept.confidence(footage.frames)
+    assert (confidence[41:59] == 0).all()
+    assert (confidence[:37] > 0).all()
+    assert (confidence[63:] > 0).all()
+
+
+def test_a_face_that_leaves_the_picture_and_comes_back(video: Look) -> None:
+    """While it is away frames pass through; within half a second of its return it speaks."""
+
+    def frames() -> Iterator[Rgb]:
+        for index, frame in enumerate(sample_face.frames(80, SIZE, 25)):
+            away = np.clip(min(index - 20, 60 - index) / 10, 0, 1)
+            yield np.roll(np.pad(frame, ((0, 0), (0, 480), (0, 0)), "edge"), round(400 * away), 1)[
+                :, :480
+            ]
+
+    footage, kept = video(frames())
+    confidence = kept.confidence(footage.frames)
+    assert (confidence[:20] > 0.5).all()
+    assert (confidence[32:48] == 0).all()
+    assert (confidence[72:] > 0.5).all()
+
+
+def test_dark_footage(video: Look) -> None:
+    """A face in a tenth of the light, with a camera's noise, is found and followed."""
+    noise = np.random.default_rng(3)
+
+    def frames() -> Iterator[Rgb]:
+        for frame in sample_face.frames(50, SIZE, 25):
+            dark = frame * 0.1 + noise.normal(4, 1.5, frame.shape)
+            yield np.clip(np.rint(dark), 0, 255).astype(np.uint8)
+
+    footage, kept = video(frames())
+    assert footage.faces == 50
+    assert footage.hidden == 0
+    assert np.abs(kept.middle() - [240, 124]).max() < 20
+
+
+@pytest.mark.parametrize("edge", ["left", "bottom"])
+def test_a_face_at_the_border(
+    edge: str,
+    astronaut: Rgb,
+    face_models: FaceModels,
+    short_voice: Path,
+    ffmpeg: Ffmpeg,
+    tmp_path: Path,
+) -> None:
+    """A face that the picture's edge cuts off speaks, and the edge stays as light as it was."""
+    cut = {"left": astronaut[:300, 186:486], "bottom": astronaut[:170, 100:400]}[edge]
+    size = (cut.shape[1] * 2, cut.shape[0] * 2)
+    face = tmp_path / "face.png"
+    Image.fromarray(cv2.resize(cut, size, interpolation=cv2.INTER_CUBIC)).save(face)
+    chain = build(tmp_path / "data", face_models)
+    made = chain.video(chain.make("job", short_voice, face))
+    before = strip(np.asarray(Image.open(face)), edge)
+    with open_video(made) as file:
+        shown = [whole_rgb(picture, file.colour) for _, picture in file.pictures()]
+    assert len(shown) > 50
+    for frame in shown[::5]:
+        after = strip(frame, edge)
+        # Black would be darker than the source by a hundred grey levels.
+        darker = cv2.blur(before.astype(np.float32) - after, (9, 1) if edge == "bottom" else (1, 9))
+        assert darker.max() < 45
+
+
+def strip(rgb: Rgb, edge: str) -> Rgb:
+    """The outermost three pixels of an edge, as far as they are skin beside the mouth."""
+    return rgb[-3:] if edge == "bottom" else rgb[200:330, :3]

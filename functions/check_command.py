@@ -2,17 +2,20 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from functions import documents
-from functions.check import Check
 from functions.logs import set_up
 from functions.progress import Progress, silent
 from functions.settings import CacheSettings, CheckSettings, LogSettings
+
+if TYPE_CHECKING:
+    # Brings numpy, which no other command waits for.
+    from functions.check import Check
 
 EXIT_DID_NOT_PASS = 4
 """The same as that of a run that failed though its inputs are good."""
@@ -64,7 +67,7 @@ def check(
 
 def _measure(
     video: Path, voice: Path | None, source: Path | None, seconds: float, progress: Progress
-) -> Check:
+) -> "Check":
     # Other commands start faster without these.
     from functions.check_video import Asked, check_video  # noqa: PLC0415 -- needs extras
     from functions.infer.backends import OnnxRuntime  # noqa: PLC0415 -- the same
@@ -85,7 +88,7 @@ def _measure(
         )
 
 
-def table(found: Check) -> Table:
+def table(found: "Check") -> Table:
     """What was found, for a terminal."""
 
     def number(value: float | None, text: str = "{:.2f}") -> str:

@@ -31,7 +31,9 @@ _EDGE = np.array([0.86, 0.86, 0.84])  # and lets the dark through at its edge
 _BETWEEN = np.array([0.60, 0.47, 0.40])  # what is seen between two teeth
 _GUM = np.array([0.72, 0.40, 0.39])
 _TONGUE = np.array([0.70, 0.37, 0.37])
-_UNLIKE = 0.03  # how much one tooth is brighter than another
+# How one tooth differs from another, at most: brightness, yellow, width and height (parts of its
+# own), place of its edge (half widths), lean.
+_UNLIKE, _YELLOW, _WIDER, _TALLER, _LOWER, _LEAN = 0.06, 0.4, 0.04, 0.06, 0.014, 0.05
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,29 @@ class Row:
     rise: float
     down: int
     dim: float
+
+
+@dataclass(frozen=True)
+class Tooth:
+    """One tooth; lengths in half widths of the mouth at rest.
+
+    Args:
+        middle: x.
+        half: of its width.
+        high: of its crown.
+        lower: of its edge, than its row's.
+        lean: how far its neck is aside of its edge, times its height.
+        bright: 1 for enamel in full light.
+        yellow: 0..1.
+    """
+
+    middle: float
+    half: float
+    high: float
+    lower: float
+    lean: float
+    bright: float
+    yellow: float
 
 
 # Mean crown widths 8.5, 6.5, 7.6, 7 and 6.8 mm, foreshortened by the arch, in a mouth of 50 mm.
@@ -106,19 +131,29 @@ def _teeth(layer: Layer, row: Row, dice: np.random.Generator) -> None:
     _gums(layer, row)
     for side in (-1, 1):
         for left, right, high in zip(places, places[1:], row.heights, strict=False):
+            unlike = dice.uniform(-1, 1, 6)
             middle, half = side * (left + right) / 2, (right - left) / 2
-            bright = row.dim * (1 + _UNLIKE * dice.uniform(-1, 1))
-            _tooth(layer, row, (middle, half * 0.985, high), bright)
+            tooth = Tooth(
+                middle,
+                # Narrower only, or it would stand on its neighbour.
+                half * (0.985 - _WIDER * abs(unlike[2])),
+                high * (1 + _TALLER * unlike[3]),
+                _LOWER * unlike[4],
+                _LEAN * unlike[5],
+                row.dim * (1 + _UNLIKE * unlike[0]),
+                _YELLOW * abs(unlike[1]),
+            )
+            _tooth(layer, row, tooth)
 
 
-def _tooth(layer: Layer, row: Row, form: tuple[float, float, float], bright: float) -> None:
-    middle, half, high = form
-    across = (layer.x - middle) / half
-    edge = row.edge - row.rise * middle**2
+def _tooth(layer: Layer, row: Row, tooth: Tooth) -> None:
+    middle, high = tooth.middle, tooth.high
+    edge = row.edge - row.rise * middle**2 + tooth.lower
     # 0 at the biting edge, 1 at the neck, whichever way the tooth points.
     along = (edge - layer.y) * row.down / high
+    across = (layer.x - middle - tooth.lean * (along - 0.5) * high) / tooth.half
     taper = 1 - 0.10 * np.clip(along, 0, 1) ** 2
-    corner = np.clip(1 - along * high / (0.45 * half), 0, 1)
+    corner = np.clip(1 - along * high / (0.45 * tooth.half), 0, 1)
     rounded = 1 - 0.16 * corner**2
     inside = taper * rounded - np.abs(across)
     bow = along - 0.03 * across**2
@@ -126,12 +161,13 @@ def _tooth(layer: Layer, row: Row, form: tuple[float, float, float], bright: flo
         _step(inside / 0.03) * _step(bow / 0.02) * _step((1.05 - 0.12 * across**2 - along) / 0.05)
     )
     at = np.clip(along, 0, 1)[..., None]
-    colour = _ENAMEL + (_NECK - _ENAMEL) * np.clip((at - 0.55) / 0.45, 0, 1)
+    yellow = tooth.yellow + (1 - tooth.yellow) * np.clip((at - 0.55) / 0.45, 0, 1)
+    colour = _ENAMEL + (_NECK - _ENAMEL) * yellow
     colour = colour + (_EDGE - colour) * np.clip(1 - at / 0.16, 0, 1) * 0.7
     cylinder = 1 - 0.16 * np.clip(np.abs(across), 0, 1) ** 3
     gleam = 0.05 * np.exp(-(((across + 0.15) / 0.3) ** 2) - ((along - 0.45) / 0.22) ** 2)
     arch = 1 - 0.68 * np.clip(np.abs(layer.x), 0, 1.1) ** 2.2
-    shade = (cylinder * arch * bright)[..., None]
+    shade = (cylinder * arch * tooth.bright)[..., None]
     layer.paint(np.clip((colour + gleam[..., None]) * shade, 0, 1), opacity)
 
 

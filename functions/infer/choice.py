@@ -26,7 +26,9 @@ _BEST = 24  # mouths that are considered for a frame
 # What costs 1: of opening and width in the usual half width, of turn and nod, of light.
 _OPENING, _WIDTH, _TURN, _NOD, _LIGHT = 0.05, 0.12, 0.12, 0.12, 0.25
 _SEALED = 3.0  # times the opening's cost where lips are to be closed
-_SHOWS_TEETH = 3.0  # the cost of none at an f or v
+_SHOWS_TEETH = 5.0  # the cost of none at an f or v
+_ENAMEL = 0.12  # how much of them is enough, in hw
+_BITTEN = 0.7  # of the cost of too wide a mouth, what isn't counted at an f or v
 _HASTE = 0.08  # of the change of an opening from frame to frame, in hw, what costs 1
 _BLURRED = 2.0  # the cost of a mouth without any edge
 _JUMP = 2.5  # the cost of another mouth
@@ -118,11 +120,15 @@ def _misfit(bank: Bank, wanted: Wanted) -> Floats:
     light = bank.light[wanted.shown]
     aperture, half, turn, nod, lit, shows, sharp, haste = bank.features.T
     strict = 1 + (_SEALED - 1) * wanted.mouth[:, 2]
-    cost = np.abs(aperture - opening[:, None]) / (_OPENING * rest) * strict[:, None]
+    more = (aperture - opening[:, None]) / (_OPENING * rest)
+    # At an f or v the lower lip covers most of the teeth: those of wider mouths will do.
+    bitten = 1 - _BITTEN * teeth[:, None]
+    cost = np.maximum(more * bitten, -more) * strict[:, None]
     cost += np.abs(half - width[:, None]) / (_WIDTH * rest)
     cost += np.abs(turn - pose[:, :1]) / _TURN + np.abs(nod - pose[:, 1:]) / _NOD
     cost += np.abs(np.log((lit + 1) / (light[:, None] + 1))) / _LIGHT
-    cost += _SHOWS_TEETH * teeth[:, None] * (1 - np.minimum(shows * 3, 1))
+    enamel = np.minimum(shows * aperture / (_ENAMEL * rest), 1)
+    cost += _SHOWS_TEETH * teeth[:, None] * (1 - enamel)
     cost += haste / (_HASTE * rest)
     blurred = np.clip(1 - sharp / max(float(np.median(sharp)), 1e-3), 0, 1)
     misfit: Floats = (cost + _BLURRED * blurred).astype(np.float32)

@@ -188,15 +188,20 @@ def fetch(
         corner: row and column of the crop at which the image begins.
     """
     half = np.float32(1 / float(field.x[1] - field.x[0]))
-    columns = np.arange(field.columns.start, field.columns.stop, dtype=np.float32) - corner[1]
-    rows = np.arange(field.rows.start, field.rows.stop, dtype=np.float32)[:, None] - corner[0]
+    columns = np.arange(field.columns.start, field.columns.stop, dtype=np.float32)
+    rows = np.arange(field.rows.start, field.rows.stop, dtype=np.float32)[:, None]
     places = []
-    for above, under, own in ((sided[0], sided[2], columns), (sided[1], sided[3], rows)):
+    for above, under, own, begin in (
+        (sided[0], sided[2], columns, corner[1]),
+        (sided[1], sided[3], rows, corner[0]),
+    ):
         moved = under - above
         moved *= below
         moved += above
         moved *= half
+        # In this order a part of an image is sampled at the very places that the whole of it is.
         moved += own
+        moved -= np.float32(begin)
         places.append(moved)
     fetched = cv2.remap(
         image, places[0], places[1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE

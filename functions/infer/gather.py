@@ -14,7 +14,7 @@ from functions.infer.bank import Bank, Pixels
 from functions.infer.family import FootageReader
 from functions.infer.flow import MOUTH, SKIN
 from functions.infer.geometry import Geometry, Surveyor
-from functions.infer.lips import LOWER, UPPER, Floats
+from functions.infer.lips import LOWER, UPPER, Floats, gap, half_width
 from functions.infer.manifest import Crop
 from functions.infer.mouth import eye_distance, head_pose, mouth_width
 from functions.picture import Picture, crop_yuv
@@ -153,14 +153,12 @@ def _mouth(window: Picture, geometry: Geometry, place: int, size: int, pose: Flo
     pixels = crop_yuv(window, onto, (columns.stop - columns.start, rows.stop - rows.start))
     landmarks = geometry.seen[place]
     light = _light(window, geometry, place, size)
-    upper, lower = landmarks[UPPER], landmarks[LOWER]
-    aperture = float((lower[3:8, 1] - upper[3:8, 1]).mean())
-    width = float(upper[-1, 0] - upper[0, 0]) / 2
-    edges = cv2.Laplacian(pixels[..., 0].astype(np.float32), cv2.CV_32F)
+    luma = np.ascontiguousarray(pixels[..., 0])
+    # In 16 bits, which hold every value, and summed by OpenCV: five times as fast as in floats.
+    sharp = cv2.norm(cv2.Laplacian(luma, cv2.CV_16S), cv2.NORM_L1) / luma.size
     corner = (landmarks + 1) * (size / 2) - 0.5 - (columns.start, rows.start)
-    teeth = _teeth(pixels[..., 0], np.concatenate([corner[UPPER], corner[LOWER][::-1]]), light)
-    sharp = float(np.abs(edges).mean())
-    features = (aperture, width, *map(float, pose), light, teeth, sharp)
+    teeth = _teeth(luma, np.concatenate([corner[UPPER], corner[LOWER][::-1]]), light)
+    features = (gap(landmarks), half_width(landmarks), *map(float, pose), light, teeth, sharp)
     return _Mouth(place, landmarks, features, pixels)
 
 

@@ -18,9 +18,12 @@ from functions.picture import Affine
 
 _SMOOTHING = np.array([1, 3, 4, 3, 1]) / 12  # a raised cosine: no phase, no overshoot
 _REACH = len(_SMOOTHING) // 2
-_JUMP = 0.25  # of the crop's side, from one frame to the next: that is a cut
-_NO_JUMP = 0.3  # of the eyes' distance: how far a face goes from one frame to the next
-_STEPS = 2  # of van Cittert's iteration
+_JUMP = 0.16  # of the crop's side, from one frame to the next: that is a cut
+# A smaller one is a cut, too, where the two steps before and after are far shorter: ingest smooths
+# a track, so the fastest nod begins and ends in steps half as long as its longest.
+_SMALL_JUMP, _STANDS_OUT = 0.05, 3.0
+_STEPS = 2  # of van Cittert's iteration: more bring back what the landmarks flutter
+_AROUND = _STEPS + 3  # frames on either side: each step asks one further, a cut two
 FADE = 3
 """Frames between one without a face and the first whose patch is whole."""
 
@@ -114,15 +117,16 @@ class Surveyor:
         end = chunk.first + chunk.count
         frames, landmarks, seen = [], [], []
         for other in self._footage.chunks:
-            low = max(chunk.first - _STEPS - 1, other.first)
-            high = min(end + _STEPS + 1, other.first + other.count)
+            low = max(chunk.first - _AROUND, other.first)
+            high = min(end + _AROUND, other.first + other.count)
             if low < high:
                 track, part = self._track(other), slice(low - other.first, high - other.first)
                 frames.append(np.arange(low, high))
                 landmarks.append(track.landmarks[part])
                 seen.append(track.confidence[part] > 0)
         numbers = np.concatenate(frames)
-        sharp = _sharpened(numbers, np.concatenate(landmarks), np.concatenate(seen))
+        points, sure = np.concatenate(landmarks), np.concatenate(seen)
+        sharp = _sharpened(numbers, points, sure, self._crop.scale)
         return sharp[(numbers >= chunk.first) & (numbers < end)]
 
     def _opacity(self, chunk: Chunk) -> NDArray[np.float32]:
@@ -159,7 +163,8 @@ def _steadied(raw: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     middle = np.full(2, (size - 1) / 2)
     centres = np.linalg.solve(linear, (middle - offset)[..., None])[..., 0]
     moved = np.einsum("nij,nj->ni", linear[1:], centres[:-1]) + offset[1:] - middle
-    scene = np.concatenate([[0], np.cumsum(np.linalg.norm(moved, axis=1) > _JUMP * size)])
+    cut = _cuts(np.linalg.norm(moved, axis=1) / size)
+    scene = np.concatenate([[0], np.cumsum(cut)])
     middles = np.arange(_REACH, len(raw) - _REACH)
     first = np.searchsorted(scene, scene[middles])
     last = np.searchsorted(scene, scene[middles], side="right") - 1
@@ -169,8 +174,20 @@ def _steadied(raw: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     return smooth
 
 
+def _cuts(steps: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(n,): whether a face that moves so far, in sides of its crop, was cut away from."""
+    held = np.pad(steps, 2)
+    beside = np.max([held[at : at + len(steps)] for at in (0, 1, 3, 4)], axis=0)
+    alone = steps > _STANDS_OUT * beside
+    cuts: NDArray[np.bool_] = (steps > _JUMP) | (alone & (steps > _SMALL_JUMP))
+    return cuts
+
+
 def _sharpened(
-    frames: NDArray[np.int64], landmarks: NDArray[np.float32], seen: NDArray[np.bool_]
+    frames: NDArray[np.int64],
+    landmarks: NDArray[np.float32],
+    seen: NDArray[np.bool_],
+    scale: float,
 ) -> NDArray[np.float32]:
     """(n, K, 2): a track's landmarks before ingest smoothed them, as nearly as can be told.
 
@@ -179,7 +196,7 @@ def _sharpened(
     """
     smooth = landmarks[:, LANDMARKS]
     step = np.linalg.norm(np.diff(landmarks.mean(axis=1), axis=0), axis=1)
-    near = step < _NO_JUMP * eye_distance(landmarks)[1:]
+    near = ~_cuts(step / (eye_distance(landmarks)[1:] * scale))
     joined = (np.diff(frames) == 1) & seen[:-1] & seen[1:] & near
     inner = np.flatnonzero(joined[:-1] & joined[1:]) + 1
     sharp = smooth.copy()

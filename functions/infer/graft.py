@@ -20,6 +20,7 @@ Pixels = NDArray[np.uint8]
 
 _TEETH = 0.6  # of a mouth's own opening that upper teeth may take
 _COVERED = 0.9  # of a smaller opening in which nothing is moved; the rest hides under the lip
+_SEALING = 0.1  # of an opening, in hw, below which lips begin to be drawn together by their red
 _CELLS = 32  # across a crop, in which light is compared
 _REACH = 2.5  # of them, over which light is compared
 _DARKEST, _BRIGHTEST = 0.7, 1.4  # of the light's ratio
@@ -74,7 +75,8 @@ def move(
     own, wanted = gap(source), gap(target)
     whole = _TEETH + (1 - _TEETH) * drawn
     fixed = _COVERED if wanted < own else min(whole * own / max(wanted, 1e-3), _COVERED)
-    closing = float(np.clip(1 - wanted / max(own, 1e-3), 0, 1)) * min(own / 0.02, 1.0)
+    sealed = min(own, _SEALING * half_width(source))
+    closing = float(np.clip(1 - wanted / max(sealed, 1e-3), 0, 1)) * min(own / 0.02, 1.0)
     lips = inside_lips(source, half_width(source) * closing)
     share = between(field, target, 1.0, fixed)
     return fetch(image, field, flow(field, lips, target), share, corner)

@@ -25,9 +25,11 @@ LIPS: Final = slice(0, LOWER.stop)
 """The 44 landmarks of the lips: four rows of eleven, from the picture's left to its right."""
 MIDDLE: Final = 5
 """Of the eleven points of a lip."""
+_ABOUT: Final = slice(MIDDLE - 1, MIDDLE + 2)  # a bow hangs lower in the very middle than beside it
 
 _ACROSS = np.linspace(-1, 1, 11, dtype=np.float32)
 _PROFILE = np.clip(1 - _ACROSS**2, 0, 1) ** np.float32(0.6)
+_GROWTH = _PROFILE / _PROFILE[_ABOUT].mean()
 _JAW_SHARE = np.array(
     [0.25, 0.45, 0.65, 0.85, 0.95, 1, 1, 1, 0.95, 0.85, 0.65, 0.45, 0.25], np.float32
 )
@@ -37,7 +39,8 @@ _APERTURE = 0.66  # of the opening at open = 1, in hw at rest
 DRAWN_CURVE: Final = 1.25
 """Exponent of the opening where it is drawn: a viewer, and a face mesh, reads slits with drawn
 teeth as wider than they are. Real mouths are read as what they are."""
-_SLIT = 0.06  # of the opening where the lower lip touches the teeth, in hw
+_SLIT = 0.07  # of the opening where the lower lip touches the teeth, in hw
+_TUCKED = 0.09  # how much less of the lower lip is seen then, in hw
 _INWARD_UPPER, _INWARD_LOWER = -0.04, 0.06  # from the lips' inner edges into their red, in hw
 _UPPER_SHARE = 0.22  # of an opening that the upper lip makes; the jaw makes the rest
 _LEAST = (0, -1, 0, 0)  # of the tracks
@@ -50,7 +53,7 @@ class Goal:
     """What the tracks ask of the mouth in numbers.
 
     Args:
-        aperture: of the opening at its middle, the slit of an f or v included.
+        aperture: of the opening about its middle, the slit of an f or v included.
         half_width: of the opening.
         teeth: 0..1, how far the lower lip is under the upper teeth.
         pressed: 0..1, how far the lips are pressed together.
@@ -96,8 +99,8 @@ def corner_centre(lm: Floats) -> float:
 
 
 def gap(lm: Floats) -> float:
-    """Height of the opening at its middle."""
-    return max(float(lm[LOWER.start + MIDDLE, 1] - lm[UPPER.start + MIDDLE, 1]), 0.0)
+    """Height of the opening about its middle."""
+    return max(float((lm[LOWER, 1] - lm[UPPER, 1])[_ABOUT].mean()), 0.0)
 
 
 def seam(lm: Floats) -> float:
@@ -123,7 +126,7 @@ def goal(mouth: Floats, rest: float, curve: float = 1.0) -> Goal:
     rounding = max(-wide, 0.0)
     rounded = min(_ROUND_SHARE * rest, _ROUND_HALF_WIDTH)
     width = rest * (1 + 0.07 * max(wide, 0.0)) * (1 - rounding) + rounded * rounding
-    aperture = opened**curve * rest * _APERTURE + _SLIT * teeth * width
+    aperture = max(opened**curve * rest * _APERTURE, _SLIT * teeth * width)
     return Goal(aperture, width, teeth, pressed, rest)
 
 
@@ -177,18 +180,19 @@ def _alike(lm: Floats, like: Floats, wanted: Goal) -> Floats:
     narrow = wanted.half_width / max(float(own), 0.04)
     rows[..., 0] *= narrow
     gaps = np.maximum(rows[3, :, 1] - rows[2, :, 1], 0)
-    most = float(gaps[MIDDLE])
+    most = float(gaps[_ABOUT].mean())
     # An opening grows by the usual profile and shrinks in proportion, so that it can vanish.
     if wanted.aperture < most:
         change, share = gaps * (wanted.aperture / most - 1), _SEAM
     else:
-        change, share = (wanted.aperture - most) * _PROFILE, _UPPER_SHARE
+        change, share = (wanted.aperture - most) * _GROWTH, _UPPER_SHARE
     upper, lower = -share * change, (1 - share) * change
     # A mouth made narrower than it is pushes its lips out, which shows more of them; pressed lips
     # show less.
     full = (_PUSHED * np.clip(1 - narrow, 0, 0.4) - _PRESSED * wanted.pressed) * hw * _PROFILE
-    lift = 0.5 * _SLIT * wanted.teeth * hw * _PROFILE
-    rows[..., 1] += np.stack([0.85 * upper - full, 0.92 * lower + full, upper, lower]) - lift
+    bite = wanted.teeth * hw * _PROFILE
+    tucked = 0.92 * lower + full - _TUCKED * bite
+    rows[..., 1] += np.stack([0.85 * upper - full, tucked, upper, lower]) - 0.5 * _SLIT * bite
     rows[..., 1] += seam(lm) + tilt(lm) * rows[..., 0]
     rows[..., 0] += corner_centre(lm)
     return rows

@@ -112,6 +112,14 @@ def test_teeth_are_looked_for_at_an_f():
     assert set(chosen[NEAR : NEAR + 16].tolist()) == {3}
 
 
+def test_a_wider_mouth_lends_its_teeth_to_an_f():
+    """Teeth are worth a mouth that is opened wider; where nothing is bitten it isn't taken."""
+    bank = make_bank([0.01 * REST, 0.3 * REST], teeth=0.5, step=7)
+    bitten = np.tile(np.float32((0.05, 0, 0, 1)), (80, 1))
+    assert np.all(chosen_for(bank, bitten, 0, 20)[NEAR:-NEAR] == 1)
+    assert np.all(chosen_for(bank, bitten * (1, 1, 1, 0), 0, 20)[NEAR:-NEAR] == 0)
+
+
 def test_natural_motion_is_kept():
     """A face that says already what it is to say keeps its own frames, one after the other."""
     opened = 0.5 + 0.4 * np.sin(np.arange(FRAMES) / 3)

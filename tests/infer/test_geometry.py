@@ -3,7 +3,7 @@ import pytest
 
 from functions.infer.geometry import FADE, Surveyor, chunk_of
 from functions.infer.manifest import Crop
-from functions.infer.mouth import RIGHT_EYE, crop_affine
+from functions.infer.mouth import LEFT_EYE, RIGHT_EYE, crop_affine
 
 CROP = Crop(256, 1.85, 0.78)
 
@@ -74,3 +74,16 @@ def test_a_cut_is_not_smoothed_over(studio):
     for frames in (slice(0, 12), slice(12, 24)):
         alone = crop_affine(points[frames], 256, 1.85, 0.78)
         np.testing.assert_allclose(survey.affine[frames], alone, rtol=1e-5)
+
+
+def test_a_jump_cut_is_not_smoothed_over(studio):
+    """A cut to another take, in which the face is a fifth of it aside, moves no landmark."""
+    footage = studio([24])
+    points = footage.tracks[0].landmarks
+    points[:12] = points[0]
+    eyes = points[0, LEFT_EYE, 0] - points[0, RIGHT_EYE, 0]
+    points[12:] = points[0] + 0.25 * eyes
+    survey = Surveyor(footage, CROP).survey(footage.footage.chunks[0])
+    alone = crop_affine(points, 256, 1.85, 0.78)
+    np.testing.assert_allclose(survey.affine, alone, rtol=1e-5)
+    np.testing.assert_allclose(survey.seen, survey.landmarks, atol=1e-5)

@@ -1,5 +1,7 @@
 """What the tracks make of a face's landmarks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from functions.infer.lips import (
     LIPS,
     LOWER,
     LOWER_OUTER,
+    MIDDLE,
     SKULL,
     UPPER,
     UPPER_OUTER,
@@ -89,6 +92,22 @@ def test_lip_to_teeth_leaves_a_slit(smile):
     assert gap(sealed) < 1e-4
     assert 0.01 < gap(touching) < 0.05
     assert touching[LOWER, 1][5] < sealed[LOWER, 1][5] + 0.01
+
+
+def test_lip_to_teeth_tucks_the_lower_lip(smile):
+    """At an f less is seen of the lower lip than at as small an opening."""
+
+    def thickness(wanted):
+        target = shown(smile, wanted)
+        return float((target[LOWER_OUTER, 1] - target[LOWER, 1])[MIDDLE])
+
+    bitten = goal(mouth(teeth=1), REST)
+    assert thickness(bitten) < 0.95 * thickness(replace(bitten, teeth=0.0))
+
+
+def test_an_f_opens_no_vowel_wider(smile):
+    """A mouth that is open already is not opened by the teeth on its lip."""
+    assert goal(mouth(0.3, teeth=0.5), 0.3).aperture == goal(mouth(0.3), 0.3).aperture
 
 
 def test_a_drawn_opening_is_smaller_for_small_sounds_only():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +32,9 @@ AVERAGED: Final = 0.998  # of the averaged weights stay at each step
 
 # What the losses weigh.
 OPEN, WIDE, CLOSE, LIP_TEETH, PHONE = 1.0, 0.6, 0.6, 0.3, 0.25
+# By how much more a closure and what sounds like one count, in telling closures and naming phones.
+CLOSED_MORE, ALIKE_MORE = 2.0, 1.5
+CLOSED_NAMED_MORE, ALIKE_NAMED_MORE = 4.0, 2.0
 SMOOTHED: Final = 0.1  # of the right phone's share goes to the others
 
 
@@ -43,31 +46,32 @@ class _Batch:
 
 
 def fit(
-    corpus: Corpus,
+    network: Network,
+    corpora: Sequence[Corpus],
+    shares: Sequence[float],
     steps: int,
     seed: int,
     *,
     threads: int = 1,
-    start: Network | None = None,
     kept: Callable[[Network], None] | None = None,
 ) -> Network:
     """Train for so many steps, printing the loss as it goes.
 
     Args:
-        corpus: what to learn.
+        network: whose weights to begin with; it is left as it is.
+        corpora: what to learn.
+        shares: how much of each batch comes from each corpus; they sum to 1.
         steps: how many batches.
-        seed: of the first weights and of the batches.
+        seed: of the batches.
         threads: of torch.
-        start: a network to go on from.
         kept: called with the averaged network every `KEPT` steps, to keep it.
 
     Returns:
         The network whose weights are a moving average over the steps.
     """
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
     chance = np.random.default_rng(seed)
-    network = Network() if start is None else copy.deepcopy(start)
+    network = copy.deepcopy(network)
     averaged = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), PEAK_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _pace(step, steps))
@@ -75,7 +79,7 @@ def fit(
     started, shown = time.monotonic(), 0.0
     network.train()
     for step in range(1, steps + 1):
-        batch = _draw(corpus, chance)
+        batch = _draw(corpora, shares, chance)
         with torch.autocast("cpu", torch.bfloat16):
             tracks, phones = network.logits(batch.mel)
         loss = _loss(tracks.float(), phones.float(), batch)
@@ -113,15 +117,17 @@ def _loss(tracks: Tensor, phones: Tensor, batch: _Batch) -> Tensor:
     """Return the weighted sum of five losses.
 
     Opening and width are judged by their concordance (Lin, 1989), which falls with a wrong range
-    as much as with a wrong shape: a squared error alone shrinks both to the mean. Closures count
-    five times, and phones that sound like one (n, d, v) three times: telling m from n is the
-    hardest thing that the ear must learn, and a missed m is what everyone sees.
+    as much as with a wrong shape: a squared error alone shrinks both to the mean. Closures and
+    phones that sound like one (n, d, v) count more: telling m from n is the hardest thing that the
+    ear must learn, and a missed m is what everyone sees.
     """
     opening, width = torch.sigmoid(tracks[:, 0]), torch.tanh(tracks[:, 1])
     alike = torch.isin(batch.phone, torch.tensor(LOOKALIKES))
-    weight = 1 + torch.maximum(4 * batch.mouth[:, 2], 2 * alike.float())
+    closed = batch.mouth[:, 2]
+    weight = 1 + torch.maximum(CLOSED_MORE * closed, ALIKE_MORE * alike.float())
+    naming = 1 + torch.maximum(CLOSED_NAMED_MORE * closed, ALIKE_NAMED_MORE * alike.float())
     entropy = functional.binary_cross_entropy_with_logits
-    close_error = entropy(tracks[:, 2], batch.mouth[:, 2], reduction="none") * weight
+    close_error = entropy(tracks[:, 2], closed, reduction="none") * weight
     phone_error = functional.cross_entropy(
         phones, batch.phone, reduction="none", label_smoothing=SMOOTHED
     )
@@ -130,7 +136,7 @@ def _loss(tracks: Tensor, phones: Tensor, batch: _Batch) -> Tensor:
         + WIDE * _discordance(width, batch.mouth[:, 1])
         + CLOSE * close_error.mean()
         + LIP_TEETH * entropy(tracks[:, 3], batch.mouth[:, 3])
-        + PHONE * (phone_error * weight).mean() / weight.mean()
+        + PHONE * (phone_error * naming).mean() / naming.mean()
     )
 
 
@@ -142,12 +148,16 @@ def _discordance(heard: Tensor, truth: Tensor) -> Tensor:
     return 1 - 2 * together / (spread + 1e-6)
 
 
-def _draw(corpus: Corpus, chance: np.random.Generator) -> _Batch:
-    starts = chance.integers(0, len(corpus.mel) - COLUMNS, CLIPS)
+def _draw(
+    corpora: Sequence[Corpus], shares: Sequence[float], chance: np.random.Generator
+) -> _Batch:
+    drawn = [corpora[index] for index in chance.choice(len(corpora), CLIPS, p=shares)]
+    starts = [int(chance.integers(0, len(corpus.mel) - COLUMNS)) for corpus in drawn]
+    spans = [(corpus, slice(at, at + COLUMNS)) for corpus, at in zip(drawn, starts, strict=True)]
     answer = slice(CONTEXT, COLUMNS - CONTEXT)
-    mel = np.stack([corpus.mel[at : at + COLUMNS] for at in starts]).astype(np.float32)
-    mouth = np.stack([corpus.mouth[at : at + COLUMNS][answer] for at in starts])
-    phone = np.stack([corpus.phone[at : at + COLUMNS][answer] for at in starts])
+    mel = np.stack([corpus.mel[span] for corpus, span in spans]).astype(np.float32)
+    mouth = np.stack([corpus.mouth[span][answer] for corpus, span in spans])
+    phone = np.stack([corpus.phone[span][answer] for corpus, span in spans])
     return _Batch(
         torch.from_numpy(_vary(mel, chance)).transpose(1, 2)[:, None],
         torch.from_numpy(mouth.astype(np.float32)).transpose(1, 2),

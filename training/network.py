@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,29 @@ from training.corpus import columns
 from training.phones import PHONES
 from training.speech import Speech
 
-__all__ = ["Network", "aligned", "export"]
+__all__ = ["DEEP", "SHALLOW", "Network", "Shape", "aligned", "export"]
 
-DILATIONS: Final = (1, 1, 2, 2, 4, 8, 8)
-WIDTH: Final = 160
 OPSET: Final = 17
 
-assert sum(DILATIONS) == CONTEXT
+
+@dataclass(frozen=True)
+class Shape:
+    """How a network is built.
+
+    Attributes:
+        width: channels of each layer.
+        dilations: of each layer's three taps; they sum to `CONTEXT`.
+    """
+
+    width: int
+    dilations: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        assert sum(self.dilations) == CONTEXT
+
+
+SHALLOW: Final = Shape(160, (1, 1, 2, 2, 4, 8, 8))
+DEEP: Final = Shape(192, (1, 1, 1, 2, 2, 3, 4, 6, 6))
 
 
 class Network(nn.Module):
@@ -33,25 +50,27 @@ class Network(nn.Module):
     A second head names the phone; it teaches the layers below it and isn't exported.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shape: Shape) -> None:
         super().__init__()
+        width, (first, *others) = shape.width, shape.dilations
+        self._dilations = others
         self.first = nn.Sequential(
-            nn.Conv1d(BANDS, WIDTH, 3, dilation=DILATIONS[0], bias=False),
-            nn.BatchNorm1d(WIDTH),
+            nn.Conv1d(BANDS, width, 3, dilation=first, bias=False),
+            nn.BatchNorm1d(width),
             nn.ReLU(),
         )
         self.residuals = nn.ModuleList(
             nn.Sequential(
-                nn.Conv1d(WIDTH, WIDTH, 3, dilation=dilation, bias=False),
-                nn.BatchNorm1d(WIDTH),
+                nn.Conv1d(width, width, 3, dilation=dilation, bias=False),
+                nn.BatchNorm1d(width),
                 nn.ReLU(),
-                nn.Conv1d(WIDTH, WIDTH, 1),
+                nn.Conv1d(width, width, 1),
             )
-            for dilation in DILATIONS[1:]
+            for dilation in others
         )
-        self.last = nn.Sequential(nn.ReLU(), nn.Conv1d(WIDTH, WIDTH, 1), nn.ReLU())
-        self.mouth = nn.Conv1d(WIDTH, len(CHANNELS), 1)
-        self.phone = nn.Conv1d(WIDTH, len(PHONES), 1)
+        self.last = nn.Sequential(nn.ReLU(), nn.Conv1d(width, width, 1), nn.ReLU())
+        self.mouth = nn.Conv1d(width, len(CHANNELS), 1)
+        self.phone = nn.Conv1d(width, len(PHONES), 1)
 
     def logits(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Return the four tracks before their squashing, and the phones' logits."""
@@ -69,7 +88,7 @@ class Network(nn.Module):
 
     def _hidden(self, mel: Tensor) -> Tensor:
         hidden = self.first(mel.squeeze(1))
-        for dilation, residual in zip(DILATIONS[1:], self.residuals, strict=True):
+        for dilation, residual in zip(self._dilations, self.residuals, strict=True):
             hidden = hidden[:, :, dilation:-dilation] + residual(hidden)
         answer: Tensor = self.last(hidden)
         return answer

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from functions.infer.mel import SAMPLE_RATE
-from training import espeak, festival, flite, kokoro
+from training import espeak, festival, flite, kokoro, prose
 from training.mouth_tracks import ARPABET, Segment, from_arpabet
 from training.sentences import MANDARIN, sentence
 
@@ -39,9 +39,18 @@ FLITE_VOICES: Final = ("rms", "rms", "awb", "awb", "awb", "kal16")
 FLITE_PITCH: Final = (85.0, 250.0)
 FLITE_PITCH_SHARE: Final = 0.7
 KOKORO_LANGUAGES: Final = (
-    *("en-us",) * 8, *("en-gb-x-rp",) * 2, *(MANDARIN,) * 6, "es", "fr", "it",
+    *("en-us",) * 9, *("en-gb-x-rp",) * 4, *(MANDARIN,) * 4, "es", "fr", "it",
 )  # fmt: skip
-KOKORO_VOICES: Final = ("jm_kumo", "jm_kumo", "jf_alpha", "jf_gongitsune", "jf_nezumi")
+HELD_OUT_KOKORO: Final = ("af_sarah", "bm_george", "zf_xiaoyi", "jf_tebukuro")
+KOKORO_VOICES: Final = tuple(name for name in kokoro.VOICES if name not in HELD_OUT_KOKORO)
+# Those that its makers rate best, drawn more often for English.
+BEST_KOKORO: Final = (
+    "af_heart", "af_bella", "af_nicole", "bf_emma", "am_michael", "am_fenrir", "am_puck",
+    "af_aoede", "af_kore",
+)  # fmt: skip
+NATIVE: Final = {"en": "ab", MANDARIN: "z", "es": "e", "fr": "f", "it": "i"}
+FOREIGN_SHARE: Final = 0.12  # of the clips are spoken by any voice, with the accent it has
+PROSE_SHARE, DICTIONARY_SHARE = 0.45, 0.2  # of Kokoro's English
 
 HELD_OUT_VARIANTS: Final = ("f3", "m5", "klatt3", "Denis", "belinda")
 HELD_OUT_LANGUAGES: Final = ("pt-br", "ja", "hu", "id")
@@ -51,7 +60,6 @@ SPOKEN: Final = (
     *HELD_OUT_LANGUAGES,
 )  # fmt: skip
 """The languages that the ear is checked in."""
-HELD_OUT_KOKORO: Final = "jf_tebukuro"
 SPOKEN_TOGETHER: Final = 3  # sentences a clip, where each clip starts a program
 
 
@@ -115,11 +123,17 @@ def _any_festival(chance: random.Random) -> Speech:
 
 def _any_kokoro(chance: random.Random) -> Speech:
     language = chance.choice(KOKORO_LANGUAGES)
-    one, other = chance.choice(KOKORO_VOICES), chance.choice(KOKORO_VOICES)
-    # A third is one voice, the rest lies between two or a little beyond one.
-    share = chance.choice((0, 1, 1)) * chance.uniform(-0.3, 1.3)
-    voices = {one: 1.0} if one == other else {one: 1 - share, other: share}
-    return _kokoro(language, voices, chance)
+    native = NATIVE["en" if language.startswith("en") else language]
+    voices = [name for name in KOKORO_VOICES if name[0] in native]
+    if chance.random() < FOREIGN_SHARE:
+        voices = list(KOKORO_VOICES)
+    elif native == NATIVE["en"] and chance.random() < 0.3:
+        voices = list(BEST_KOKORO)
+    one, other = chance.choice(voices), chance.choice(voices)
+    if one == other or chance.random() < 0.45:
+        return _kokoro(language, {one: 1.0}, chance)
+    share = chance.uniform(0.15, 0.6)
+    return _kokoro(language, {one: 1 - share, other: share}, chance)
 
 
 def _espeak(language: str, variant: str, chance: random.Random) -> Speech:
@@ -146,12 +160,20 @@ def _flite(voice: str, chance: random.Random, pitch: float | None = None) -> Spe
 
 
 def _kokoro(language: str, voices: dict[str, float], chance: random.Random) -> Speech:
-    text = sentence(language, chance)
-    if language == MANDARIN:
-        text = _in_words(text, chance)
+    text = _said_by_kokoro(language, chance)
     samples, rate, segments = kokoro.speak(text, language, voices, speed=chance.uniform(0.8, 1.35))
     name = "kokoro " + "+".join(voices)
     return _between_silences(samples, rate, segments, name, chance)
+
+
+def _said_by_kokoro(language: str, chance: random.Random) -> str:
+    kind = chance.random()
+    if language.startswith("en") and kind < PROSE_SHARE:
+        return prose.clause(chance)
+    if language.startswith("en") and kind < PROSE_SHARE + DICTIONARY_SHARE:
+        return prose.dictionary_words(chance)
+    text = sentence(language, chance)
+    return _in_words(text, chance) if language == MANDARIN else text
 
 
 def _in_words(syllables: str, chance: random.Random) -> str:
@@ -198,6 +220,10 @@ HELD_OUT: Final[dict[str, Callable[[random.Random], Speech]]] = {
     ),
     "mandarin_variants": lambda chance: _espeak(MANDARIN, chance.choice(HELD_OUT_VARIANTS), chance),
     "flite_slt": lambda chance: _flite(HELD_OUT_FLITE, chance),
-    "kokoro_english": lambda chance: _kokoro("en-us", {HELD_OUT_KOKORO: 1.0}, chance),
-    "kokoro_mandarin": lambda chance: _kokoro(MANDARIN, {HELD_OUT_KOKORO: 1.0}, chance),
+    "kokoro_english": lambda chance: _kokoro(
+        "en-us", {chance.choice(HELD_OUT_KOKORO): 1.0}, chance
+    ),
+    "kokoro_mandarin": lambda chance: _kokoro(
+        MANDARIN, {chance.choice(HELD_OUT_KOKORO): 1.0}, chance
+    ),
 }

@@ -39,7 +39,7 @@ LARGEST_GAIN: Final = 100.0
 
 SMOOTHING: Final = np.array([0.25, 0.5, 0.25], np.float32)  # over columns: 25 ms
 POINTS: Final = 4  # moments in a frame whose mean it is
-SEALING: Final = (0.35, 0.65)  # closes below the first are none, above the second whole
+SEALING: Final = (0.25, 0.5)  # closes below the first are none, above the second whole
 
 
 class Graph(Protocol):

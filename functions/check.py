@@ -212,11 +212,14 @@ def judge(
         why = _made_short(found, limits)
     elif r >= limits.min_r or (found.confidence or 0) >= limits.min_confidence:
         why = _late(found, limits)
-    elif evidence is not None and evidence.is_enough:
-        says = f"confidence {evidence.confidence:.1f}, below {limits.min_confidence:.1f}"
-        why = [f"mouth and voice go together as by chance: {says}"]
-    else:
+    elif evidence is None or not evidence.is_enough:
         return replace(found, why=("too short to tell it from chance",))
+    elif evidence.confidence >= limits.chance_confidence:
+        says = f"confidence {evidence.confidence:.1f}, below {limits.min_confidence:.1f}"
+        return replace(found, why=(f"too little to tell it from chance: {says}",))
+    else:
+        says = f"confidence {evidence.confidence:.1f}, below {limits.chance_confidence:.1f}"
+        why = [f"mouth and voice go together as by chance: {says}"]
     return replace(found, verdict="failed" if why else "passed", why=tuple(why))
 
 

@@ -123,8 +123,8 @@ class CheckSettings(BaseSettings):
     Args:
         gate: a video that doesn't pass makes its run fail and is not put out.
         min_r: correlation of the lips' aperture with what the voice says.
-        min_confidence: with less, mouth and voice go together as by chance; see
-            `functions.check_evidence`.
+        min_confidence: with more, mouth and voice belong together; see `functions.check_evidence`.
+        chance_confidence: with less, they go together as by chance; between both nothing is said.
         max_lag: frames by which the mouth may be late or early.
         min_closures: share of the closures that the voice asks for and the lips make.
         max_flicker: of the mouth, as a multiple of the source's own.
@@ -136,6 +136,7 @@ class CheckSettings(BaseSettings):
     gate: bool = False
     min_r: float = Field(default=0.5, ge=-1, le=1)
     min_confidence: float = Field(default=3.8, ge=0)
+    chance_confidence: float = Field(default=3.0, ge=0)
     max_lag: float = Field(default=2.5, ge=0)
     min_closures: float = Field(default=0.6, ge=0, le=1)
     max_flicker: float = Field(default=1.5, ge=0)

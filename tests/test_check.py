@@ -188,10 +188,11 @@ NATURAL = synced(late(speech(300), 0) + 2 * late(speech(300, 7), 0), speech(300)
         (Evidence(5.0, 0.4, 5.0), "passed", 0.4),
         (Evidence(5.0, -4.6, 12.0), "failed", -4.6),
         (Evidence(2.0, 0.4, 12.0), "failed", None),
+        (Evidence(3.4, 0.4, 12.0), "unmeasured", None),
         (Evidence(2.0, 0.4, 5.0), "unmeasured", None),
         (None, "unmeasured", None),
     ],
-    ids=["in time", "short and in time", "early", "other words", "short", "very short"],
+    ids=["in time", "short and in time", "early", "other words", "neither", "short", "very short"],
 )
 def test_people_as_they_were_filmed(
     evidence: Evidence | None, verdict: str, lag: float | None

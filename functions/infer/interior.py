@@ -31,9 +31,9 @@ BELOW: Final = 0.5
 """From a half's origin to its lower edge."""
 
 _DARK = (0.17, 0.06, 0.06)  # RGB of the throat in white light
-_BRIGHT, _LEAST, _MOST = 1.06, 0.05, 0.86  # of enamel: times the skin's brightness, plus, at most
-_WARM = 0.3  # how much of the skin's tint the light has
-_LIP_SHADOW, _SHADOW_REACH = 0.35, 0.22  # how dark, and how far down in hw
+_BRIGHT, _LEAST, _MOST = 1.18, 0.05, 0.88  # of enamel: times the skin's brightness, plus, at most
+_WARM = 0.55  # how much of the skin's tint the light has
+_LIP_SHADOW, _SHADOW_REACH = 0.3, 0.22  # how dark, and how far down in hw
 _EDGE = 0.0125  # width of the lips' edges, in the crop's coordinates
 
 

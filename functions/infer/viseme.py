@@ -21,7 +21,6 @@ from functions.infer.gather import gather
 from functions.infer.geometry import Surveyor, chunk_of
 from functions.infer.interior import Interior
 from functions.infer.manifest import Manifest
-from functions.patches import Mask
 from functions.picture import crop_yuv
 from functions.plans import source_frames
 
@@ -92,7 +91,7 @@ class Viseme:
         bank = self._bank(prepared)
         showings = self._showings(bank, document.frames, voice, span)
         surveyor = Surveyor(footage, replace(self.manifest.crop, size=bank.size))
-        outside = _outside(self.manifest.mask, bank.size)
+        outside = self.manifest.mask.outside(bank.size)
         painter = Painter(bank, self._interior, document.colour)
         for chunk, run in groupby(span.shown, lambda frame: chunk_of(document, frame)):
             frames = list(run)
@@ -140,12 +139,3 @@ def _nothing(size: int) -> Patch:
     """What stands for a frame that stays as it is."""
     blank = np.full((3, size, size), _BLANK, np.uint8)
     return Patch(blank, np.eye(2, 3, dtype=np.float32), 0.0)
-
-
-def _outside(mask: Mask, size: int) -> NDArray[np.bool_]:
-    """(size, size): pixels that no mask weight reaches, not even through interpolation."""
-    place = (np.arange(size) + 0.5) / size
-    reach = 3.5 * mask.feather + 4 / size
-    x = (place - mask.centre[0]) / (mask.radii[0] + reach)
-    y = (place - mask.centre[1]) / (mask.radii[1] + reach)
-    return x[None] ** 2 + y[:, None] ** 2 > 1

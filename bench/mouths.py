@@ -13,7 +13,7 @@ from demo.sample_face import clip
 from functions.doctor_footage import analysed
 from functions.infer.backends import OnnxRuntime
 from functions.infer.family import Patch, Span
-from functions.infer.manifest import find_model
+from functions.infer.manifest import DEFAULT_MODEL, find_model
 from functions.infer.readers import StoredFootage
 from functions.infer.viseme import Viseme
 from functions.lossless import FrameWriter
@@ -53,8 +53,8 @@ def _of(root: Path, picture: tuple[int, int]) -> dict[str, float]:
     store = Store.folder(root / "store")
     (root / "store").mkdir()
     keys = analysed(store, root / "store", face, CacheSettings())
-    footage = StoredFootage.open(store, BucketSettings().work, keys)
-    model = Viseme.load(find_model("viseme", "1"), OnnxRuntime(), 4)
+    footage = StoredFootage.open(store, BucketSettings().work, keys, DEFAULT_MODEL)
+    model = Viseme.load(find_model(*DEFAULT_MODEL), OnnxRuntime(), 4)
     began = time.process_time()
     prepared = model.prepare(footage)
     preparing = (time.process_time() - began) / footage.footage.frames

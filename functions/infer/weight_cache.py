@@ -77,12 +77,10 @@ class WeightCache:
         file = os.open(self._lock(manifest.digest), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
             for _ in range(_TRIES):
-                self._take(file, fcntl.LOCK_SH, manifest)
-                if _is_whole(manifest.folder):
+                if self._shared_or_alone(file, manifest):
                     # Read lately, for those who look for what to evict.
                     os.utime(manifest.folder)
                     return file
-                self._take(file, fcntl.LOCK_EX, manifest)
                 if not _is_whole(manifest.folder):
                     download()
             raise RetryableError(f"model {manifest.label} is evicted as fast as it is fetched")
@@ -90,19 +88,25 @@ class WeightCache:
             os.close(file)
             raise
 
-    def _take(self, file: int, kind: int, manifest: Manifest) -> None:
+    def _shared_or_alone(self, file: int, manifest: Manifest) -> bool:
+        """True with the lock as one of many and the model there; False with the lock alone.
+
+        Whoever waits for the lock alone looks again for the model: the one that fetched it shares
+        the lock from then on for as long as it lives.
+        """
         deadline = time.monotonic() + self.wait_seconds
         while True:
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    what = f"another process has held model {manifest.label} for too long"
-                    raise RetryableError(what) from error
-                self.progress(0, 0)
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
+            if _take(file, fcntl.LOCK_SH):
+                if _is_whole(manifest.folder):
+                    return True
+                fcntl.flock(file, fcntl.LOCK_UN)
+                if _take(file, fcntl.LOCK_EX):
+                    return False
+            if time.monotonic() > deadline:
+                what = f"another process has held model {manifest.label} for too long"
+                raise RetryableError(what)
+            self.progress(0, 0)
+            time.sleep(_POLL_SECONDS)
 
     def _download(
         self, store: Store, bucket: str, keys: ModelKeys, manifest: Manifest, data: bytes
@@ -171,6 +175,15 @@ class WeightCache:
 
     def _lock(self, digest: str) -> Path:
         return self.root / f"{digest}.lock"
+
+
+def _take(file: int, kind: int) -> bool:
+    """Takes a lock if it can be had at once."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_whole(folder: Path) -> bool:

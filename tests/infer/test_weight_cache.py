@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from functions.errors import BadModelError, CancelledRun, RetryableError
+from functions.infer import weight_cache
 from functions.infer.manifest import MANIFEST, sha256
 from functions.infer.model_add import make_model, put_model
 from functions.infer.model_draft import Naming
@@ -169,6 +170,25 @@ def test_many_fetch_one_model_at_once(store, cache, add):
         digests = {manifest.digest for manifest in pool.map(fetch, range(4))}
     assert len(digests) == 1
     assert fetched == [keys.file("generator.onnx")]
+
+
+def test_two_that_miss_a_model_at_the_same_moment(store, cache, add, monkeypatch):
+    """Who waits for the other to fetch it shares it then, though the other never lets go of it."""
+    keys = add()
+    both, asked, whole = threading.Barrier(2), threading.local(), weight_cache._is_whole
+
+    def is_whole(folder):
+        found = whole(folder)
+        if not getattr(asked, "before", False):
+            asked.before = True
+            both.wait(10)
+        return found
+
+    monkeypatch.setattr("functions.infer.weight_cache._is_whole", is_whole)
+    caches = [WeightCache(cache.root, LIMIT, LIMIT, wait_seconds=10) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        found = set(pool.map(lambda each: each.fetch(store, BUCKET, keys).digest, caches))
+    assert len(found) == 1
 
 
 def test_whoever_watches_hears_of_it(store, cache, add, monkeypatch):

@@ -4,13 +4,20 @@ Every worker process imports this module once more, since multiprocessing's spaw
 their parent's main module. So it imports nothing that only the command needs before it is run.
 """
 
+import errno
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from functions.errors import Code, KouboError, NotSetUpError, RejectedInput
+from functions.errors import (
+    Code,
+    KouboError,
+    NotSetUpError,
+    RejectedInput,
+    WrongSettingError,
+)
 from functions.settings import wrong_setting
 
 if TYPE_CHECKING:
@@ -28,6 +35,14 @@ EXIT_FAILED = 4
 EXIT_NOT_SET_UP = 5
 """This machine lacks something; `koubo doctor` says what."""
 
+_OF_THE_MACHINE = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+        *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG),
+    )
+)
+"""No room, no right, something in the way: for whoever runs this to mend, and no bug to trace."""
+
 
 def main() -> None:
     """Runs the command and turns errors into words and exit codes."""
@@ -37,25 +52,33 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     try:
         _load()()
-    except NotSetUpError as error:
-        _complain(str(error))
-        sys.exit(EXIT_NOT_SET_UP)
-    except RejectedInput as refusal:
-        # What to do about a model is for the one who runs this, and the refusal says it.
-        fix = "" if refusal.code is Code.BAD_MODEL else refusal.code.value.fix
-        _complain(f"{refusal.what} {fix}".rstrip())
-        sys.exit(EXIT_REFUSED)
-    except KouboError as error:
-        _complain(str(error))
-        sys.exit(EXIT_FAILED)
-    except ValidationError as error:
-        wrong = wrong_setting(error)
-        if wrong is None:
+    except (KouboError, ValidationError, OSError) as error:
+        told = _told(error)
+        if told is None:
             raise
-        _complain(wrong)
-        sys.exit(EXIT_USAGE)
+        _complain(told[0])
+        sys.exit(told[1])
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _told(error: Exception) -> tuple[str, int] | None:
+    """An error in words, and its exit code; None for a surprise, which wants its traceback."""
+    match error:
+        case RejectedInput():
+            # What to do about a model is for the one who runs this, and the refusal says it.
+            fix = "" if error.code is Code.BAD_MODEL else error.code.value.fix
+            return f"{error.what} {fix}".rstrip(), EXIT_REFUSED
+        case KouboError():
+            codes = {WrongSettingError: EXIT_USAGE, NotSetUpError: EXIT_NOT_SET_UP}
+            known = (code for kind, code in codes.items() if isinstance(error, kind))
+            return str(error), next(known, EXIT_FAILED)
+        case ValidationError() if wrong := wrong_setting(error):
+            return wrong, EXIT_USAGE
+        case OSError() if error.errno in _OF_THE_MACHINE:
+            where = "" if error.filename is None else f"{error.filename}: "
+            return f"{where}{error.strerror}", EXIT_NOT_SET_UP
+    return None
 
 
 def _load() -> "Typer":

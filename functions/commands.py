@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Annotated
 
 import typer
@@ -138,13 +138,14 @@ def run(
         Path | None,
         typer.Option(
             envvar="KOUBO_STORE_ROOT",
+            file_okay=False,
             help="Keep analyses here for the next run; without it nothing is kept.",
         ),
     ] = None,
     workers: WorkersOption = 0,
 ) -> None:
     """Make a talking video of one voice and each of the faces."""
-    targets = _targets(faces, output)
+    targets = _targets(voice, faces, output)
     console = Console()
     with ExitStack() as stack:
         if data is None:
@@ -154,7 +155,9 @@ def run(
         logs = LogSettings(file=LogSettings().file or folder.own / "koubo.log")
         set_up(logs)
         chosen = parse_options(options.read_bytes()) if options else Options()
-        chosen = replace(chosen, model=model or chosen.model)
+        if model is not None:
+            _check_is_there(model, folder)
+            chosen = replace(chosen, model=model)
         request = oneshot.Request(uuid.uuid4().hex[:12], voice, tuple(faces), chosen)
         local = stack.enter_context(Local(folder, LocalSettings(workers=workers), logs))
         with Board(console) as board:
@@ -235,22 +238,48 @@ def setup() -> None:
     print(models.mesh)  # noqa: T201
 
 
-def _targets(faces: list[Path], output: Path) -> dict[Path, Path]:
-    """Where each face's video goes."""
-    if len(faces) == 1 and not output.is_dir():
-        # Before the work, not after it.
-        output.parent.mkdir(parents=True, exist_ok=True)
-        return {faces[0]: output}
-    if output.suffix:
-        raise typer.BadParameter("several faces need a folder for their outputs", param_hint="-o")
-    output.mkdir(parents=True, exist_ok=True)
+def _check_is_there(model: str, folder: DataFolder) -> None:
+    """Says at once what ingest would say after its work."""
+    if model_commands.find_model(model, folder.store()) is None:
+        said = f"there is no model {model!r}; `koubo models list` shows what there is"
+        raise typer.BadParameter(said, param_hint="--model")
+
+
+def _targets(voice: Path, faces: list[Path], output: Path) -> dict[Path, Path]:
+    """Where each face's video goes; what is wrong with that is said before the work."""
+
+    def refuse(said: str) -> typer.BadParameter:
+        return typer.BadParameter(said, param_hint="-o")
+
+    alone = len(faces) == 1 and not output.is_dir()
+    if alone and output.suffix.lower() not in ("", ".mp4"):
+        raise refuse(f"{output} would be an MP4 file; call it {output.with_suffix('.mp4').name}")
+    if not alone and output.suffix and not output.is_dir():
+        raise refuse("several faces need a folder for their outputs")
+    folder = output.parent if alone else output
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise refuse(f"nothing can be written into {folder}: {error.strerror}") from error
+    targets = {faces[0]: output} if alone else _named(faces, folder)
+    inputs = {path.resolve() for path in (voice, *faces)}
+    for path in (path for target in targets.values() for path in oneshot.places(target)):
+        if path.resolve() in inputs:
+            raise refuse(f"{path} is one of the inputs and would be overwritten")
+    return targets
+
+
+def _named(faces: list[Path], folder: Path) -> dict[Path, Path]:
+    """A video for each face, called like it; equal names are told apart."""
     targets: dict[Path, Path] = {}
     for face in faces:
         name, count = face.stem, 1
-        while output / f"{name}.mp4" in targets.values():
+        while folder / f"{name}.mp4" in targets.values():
             count += 1
             name = f"{face.stem}-{count}"
-        targets[face] = output / f"{name}.mp4"
+        targets[face] = folder / f"{name}.mp4"
     return targets
 
 

@@ -13,7 +13,7 @@ from functions.compare import CPU, EXIT_APART, Side, gate
 from functions.data_option import DEFAULT_DATA, DataOption, open_store
 from functions.errors import NotSetUpError
 from functions.layout import MODEL_FILE
-from functions.model_commands import find_manifest
+from functions.model_commands import find_manifest, refusing
 
 if TYPE_CHECKING:
     # The commands that need them import them: others start faster.
@@ -77,6 +77,7 @@ def to_om(
         from functions.infer.onnx_file import read_onnx  # noqa: PLC0415
         from functions.settings import ModelSettings  # noqa: PLC0415
 
+    with refusing():
         read = read_onnx(graph, ModelSettings().max_file_bytes)
     made = (to or graph).with_suffix(".om")
     switch = None if fusion else made.with_name(f"{made.stem}.fusion.cfg")
@@ -119,8 +120,9 @@ def to_int8(
 
         from functions.infer.comparison import Limits  # noqa: PLC0415
         from functions.infer.convert.int8 import quantise  # noqa: PLC0415
-    manifest = _manifest(model, data)
-    given = _recorded(manifest, graph, footage, voice, rows, tenant, data)
+    with refusing():
+        manifest = _manifest(model, data)
+        given = _recorded(manifest, graph, footage, voice, rows, tenant, data)
     if keep_inputs is not None:
         np.savez(keep_inputs, **given)  # type: ignore[arg-type]  # none is `allow_pickle`
     held = {name: array[::HELD_OUT] for name, array in given.items()}

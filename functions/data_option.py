@@ -10,7 +10,12 @@ from functions.storage import Store
 
 DataOption = Annotated[
     Path,
-    typer.Option("--data", envvar="KOUBO_STORE_ROOT", help="The folder that is the store."),
+    typer.Option(
+        "--data",
+        envvar="KOUBO_STORE_ROOT",
+        file_okay=False,
+        help="The folder that is the store.",
+    ),
 ]
 DEFAULT_DATA = Path("koubo-data")
 

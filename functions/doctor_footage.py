@@ -3,21 +3,13 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from functions import documents
 from functions.analysis import Footage
-from functions.chain import Surroundings
+from functions.aside import TENANT, Aside
 from functions.doctor import Finding
-from functions.errors import ErrorDocument, KouboError
-from functions.events import ObjectCreated
-from functions.input_cache import InputCache
-from functions.input_keys import InputFile
 from functions.layout import FootageKeys
-from functions.progress import silent
 from functions.settings import BucketSettings, CacheSettings
 from functions.storage import Store
 
-_TENANT, _JOB = "default", "doctor"
-_INPUTS = 16 << 30
 _MOST_FRAMES = 0.9
 
 
@@ -25,7 +17,8 @@ def examine_footage(path: Path, cache: CacheSettings) -> list[Finding]:
     """Analyses a video or a portrait and says what the default model finds in it.
 
     Raises:
-        KouboError: it was refused, with the reason; or this machine lacks something.
+        RejectedInput: as a run would refuse it, or it is a recording.
+        KouboError: this machine lacks something.
     """
     from functions.infer.gather import gather  # noqa: PLC0415 -- without the extra, doctor still runs
     from functions.infer.manifest import DEFAULT_MODEL, find_model  # noqa: PLC0415
@@ -59,26 +52,9 @@ def _in_sight(footage: Footage) -> Finding:
 
 
 def analysed(store: Store, root: Path, path: Path, cache: CacheSettings) -> FootageKeys:
-    """Analyses a footage into a new store; returns where the analysis is.
+    """Analyses a footage into a new store in a folder; returns where the analysis is.
 
     Raises:
-        KouboError: it was refused, with the reason.
+        RejectedInput: as a run would refuse it, or it is a recording.
     """
-    from functions.ingest.build import build  # noqa: PLC0415 -- a missing extra is a finding
-
-    buckets, scratch = BucketSettings(), root / ".scratch"
-    scratch.mkdir()
-    around = Surroundings(
-        store, buckets, InputCache(root / ".inputs", _INPUTS), cache.models, scratch, silent
-    )
-    file = InputFile(_TENANT, _JOB, path.name)
-    store.put(buckets.input, file.key, path)
-    build(around)(ObjectCreated(buckets.input, file.key))
-    for entry in store.entries(buckets.work, f"{_TENANT}/footage"):
-        if entry.key.endswith("/footage.json"):
-            return FootageKeys(_TENANT, entry.key.split("/")[-2])
-    try:
-        refusal = documents.load(ErrorDocument, store.get(buckets.output, file.error))
-    except FileNotFoundError as error:
-        raise KouboError(f"{path.name} is no face video and no portrait") from error
-    raise KouboError(f"{path.name}: {refusal.what} {refusal.fix}".strip())
+    return FootageKeys(TENANT, Aside(store, root, cache).analyse(path, "footage"))

@@ -109,6 +109,10 @@ class NotSetUpError(KouboError):
     """This machine lacks a model or a program; the message says which command brings it."""
 
 
+class WrongSettingError(NotSetUpError):
+    """A setting, or the option that stands for it, names what there isn't."""
+
+
 class BadModelError(NotSetUpError):
     """A model isn't there, or isn't what it says it is; no retry will mend that.
 

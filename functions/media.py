@@ -25,6 +25,9 @@ MAX_PIXELS = 9_437_184
 _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,asf,flv,wav,mp3,aac,flac,ogg,aiff,caf,amr,w64"
 )
+_PICTURES = frozenset((b"heic", b"heix", b"mif1", b"avif"))
+"""Brands of still pictures in MP4's boxes (ISO/IEC 23008-12, 10; AV1 Image File Format, 6)."""
+
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 # ITU-T H.273 numbers, as the streams carry them, to the names that ffmpeg takes.
@@ -55,19 +58,34 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     """Opens audio or video.
 
     Raises:
-        RejectedInput: `empty_file`, or `not_media` where no allowed format fits.
+        RejectedInput: `empty_file`; `not_media` where no allowed format fits; `damaged_media` where
+            one does at the file's start alone.
     """
     if path.stat().st_size == 0:
         raise RejectedInput(Code.EMPTY_FILE, "The file has no content.")
+    brand = _brand(path)
+    if brand in _PICTURES:
+        # FFmpeg would read it as a video, and of a telephone's picture only one of its tiles.
+        raise RejectedInput(Code.NOT_MEDIA, "The file is a HEIC or AVIF picture.")
     try:
         # The name is given whole, so that one that starts with a dash is no option.
         container = av.open(str(path.absolute()), options=_OPEN_OPTIONS, metadata_errors="ignore")
     except (av.FFmpegError, ValueError) as error:
+        if brand:
+            what = "The file begins as an MP4 and is damaged, or was cut off on its way."
+            raise RejectedInput(Code.DAMAGED_MEDIA, what) from error
         raise RejectedInput(
             Code.NOT_MEDIA, "The file is no audio, video or picture that can be read."
         ) from error
     with container:
         yield container
+
+
+def _brand(path: Path) -> bytes:
+    """What an MP4 or a relative of it says it is; empty for other files (ISO/IEC 14496-12, 4.3)."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[8:] if head[4:8] == b"ftyp" else b""
 
 
 class VideoFile:

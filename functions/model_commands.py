@@ -17,6 +17,7 @@ from functions.data_option import DEFAULT_DATA, DataOption, open_store
 from functions.errors import BadModelError, Code, KouboError, RejectedInput
 from functions.ingest.settings import IngestSettings
 from functions.layout import MODEL_FILE, ModelKeys, is_model_name
+from functions.plans import Model
 from functions.settings import BucketSettings, CacheSettings, ModelSettings
 from functions.storage import Store
 
@@ -68,7 +69,7 @@ def add(
     from functions.infer.model_draft import Naming  # noqa: PLC0415
 
     settings = ModelSettings()
-    with _refusing(), TemporaryDirectory(prefix="koubo-model-", dir=to and _made(to)) as making:
+    with refusing(), TemporaryDirectory(prefix="koubo-model-", dir=to and _made(to)) as making:
         into = Path(making) / "model"
         into.mkdir()
         if family is None and len(paths) == 1 and (paths[0] / MODEL_FILE).is_file():
@@ -117,7 +118,7 @@ def check(
     from functions.infer.onnx_file import check_file  # noqa: PLC0415
 
     settings = ModelSettings()
-    with _refusing():
+    with refusing():
         if Path(model, MODEL_FILE).is_file():
             manifest = read_manifest(Path(model).absolute())
         else:
@@ -191,13 +192,18 @@ def _row(manifest: "Manifest", size: int, where: str) -> Row:
 
 def find_manifest(wanted: str, store: Store) -> "Manifest":
     """A model by `name` or `name/version`, as a run would find it."""
-    shelf, known = _shelf(store), IngestSettings().models
-    model = models.find(store, shelf.bucket, wanted, known, shelf.folder)
+    model = find_model(wanted, store)
     if model is None:
         raise BadModelError(
             f"there is no model {wanted!r}; `koubo models list` shows what there is"
         )
-    return shelf.find(model)
+    return _shelf(store).find(model)
+
+
+def find_model(wanted: str, store: Store) -> Model | None:
+    """Which model `name` or `name/version` means to a run; None where there is no such model."""
+    known, folder = IngestSettings().models, ModelSettings().folder
+    return models.find(store, BucketSettings().models, wanted, known, folder)
 
 
 def _shelf(store: Store) -> "ModelShelf":
@@ -227,6 +233,8 @@ def _made(folder: Path) -> Path:
 
 def _no_family(paths: list[Path]) -> str:
     first = paths[0]
+    if not first.exists():
+        raise BadModelError(f"there is no {first}")
     if first.is_dir():
         raise BadModelError(f"there is no {MODEL_FILE} in {first}")
     raise typer.BadParameter("say which family these files are of", param_hint="--family")
@@ -267,7 +275,7 @@ def _table(pairs: list[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
+def refusing() -> Iterator[None]:
     """Turns what is wrong with a model into a refusal, which scripts tell by its exit code."""
     try:
         yield

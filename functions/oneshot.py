@@ -149,18 +149,19 @@ def _ended(
     return None
 
 
+def places(to: Path) -> tuple[Path, Path, Path]:
+    """Where a video, its poster and its report go, side by side."""
+    return to.with_suffix(to.suffix or ".mp4"), to.with_suffix(".jpg"), to.with_suffix(".json")
+
+
 def fetch(local: Local, result: Result, to: Path) -> list[Path]:
-    """Copies a finished output out of the store: video, poster and report, side by side."""
+    """Copies a finished output out of the store to its places."""
     if result.done is None:
         return []
     buckets = BucketSettings()
     copied = []
-    for key, suffix in (
-        (result.done.video, to.suffix or ".mp4"),
-        (result.done.poster, ".jpg"),
-        (result.done.report, ".json"),
-    ):
-        target = to.with_suffix(suffix)
+    keys = result.done.video, result.done.poster, result.done.report
+    for key, target in zip(keys, places(to), strict=True):
         part = target.with_name(f".{target.name}.koubo")
         local.store.download(buckets.output, key, part)
         shutil.move(part, target)

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from pydantic import ValidationError
 
 from functions.chain import Delivery, FunctionName
-from functions.errors import KouboError, NotSetUpError
+from functions.errors import KouboError, NotSetUpError, WrongSettingError
 from functions.events import ObjectCreated
 from functions.progress import Progress
 from functions.runs import Attempt
@@ -59,9 +59,9 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Ready:
-    """A worker can take jobs; `broken` says why it never will."""
+    """A worker can take jobs, or `broken` is why it never will."""
 
-    broken: str | None
+    broken: NotSetUpError | None
 
 
 Functions = Callable[[Progress], dict[FunctionName, Delivery]]
@@ -122,7 +122,8 @@ class WorkerPool:
         """What workers said, waiting at most `timeout` seconds for the first word.
 
         Raises:
-            NotSetUpError: workers can't start here.
+            WrongSettingError: workers can't start with these settings.
+        NotSetUpError: workers can't start here.
         """
         handles = [handle for w in self._workers for handle in (w.line, w.process.sentinel)]
         ready = set(wait(handles, timeout))
@@ -151,7 +152,7 @@ class WorkerPool:
                 if isinstance(message, _Ready):
                     # The next one would break too: better say so than start them for ever.
                     if message.broken is not None:
-                        raise NotSetUpError(message.broken)
+                        raise message.broken
                     worker.ready, self._stillborn = True, 0
                     continue
                 if isinstance(message, Outcome):
@@ -200,7 +201,7 @@ def _work(line: Connection, functions: Functions, parent: int) -> None:
     try:
         deliveries = functions(progress)
     except Exception as error:  # noqa: BLE001 -- whatever it is, the parent has to tell
-        line.send(_Ready(f"a worker can't start: {_why(error)}"))
+        line.send(_Ready(_broken(error)))
         return
     line.send(_Ready(None))
     while True:
@@ -215,12 +216,13 @@ def _work(line: Connection, functions: Functions, parent: int) -> None:
         line.send(Outcome(job, failed, time.monotonic() - began, _cpu_seconds() - cpu))
 
 
-def _why(error: Exception) -> str:
+def _broken(error: Exception) -> NotSetUpError:
     """The error in words for a person, as far as somebody wrote such words."""
     wrong = wrong_setting(error) if isinstance(error, ValidationError) else None
-    if wrong is not None or isinstance(error, KouboError):
-        return wrong or str(error)
-    return f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, KouboError) else f"{type(error).__name__}: {error}"
+    is_setting = wrong is not None or isinstance(error, WrongSettingError)
+    kind = WrongSettingError if is_setting else NotSetUpError
+    return kind(f"a worker can't start: {wrong or said}")
 
 
 def _cpu_seconds() -> float:

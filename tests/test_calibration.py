@@ -2,7 +2,7 @@ import pytest
 from skimage.data import astronaut
 
 from functions.calibration import analysed
-from functions.errors import KouboError
+from functions.errors import KouboError, RejectedInput
 from functions.settings import BucketSettings
 from functions.stills import jpeg
 from functions.storage import Store
@@ -50,11 +50,11 @@ def test_a_file_is_analysed_and_nothing_of_it_stays(small, tmp_path):
 
 
 def test_a_voice_that_is_a_picture_is_refused(small, tmp_path):
-    """With what ingest said, or what it took the file for."""
+    """By what it is."""
     face = tmp_path / "face.jpg"
     face.write_bytes(jpeg(astronaut()))
     with (
-        pytest.raises(KouboError, match=r"face\.jpg is no voice"),
+        pytest.raises(RejectedInput, match=r"face\.jpg: .* a recording is wanted"),
         analysed(small, str(face), face, Store.memory(), "default"),
     ):
         pass

@@ -56,6 +56,81 @@ def test_several_faces_need_a_folder(tmp_path: Path) -> None:
     assert said.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("faces", "output", "said"),
+    [
+        (["a.mp4"], "v.wav/out.mp4", "nothing can be written into"),
+        (["a.mp4"], "/proc/out.mp4", "nothing can be written into /proc"),
+        (["a.mp4"], "out.mov", "call it out.mp4"),
+        (["a.mp4"], "a.mp4", "a.mp4 is one of the inputs"),
+        (["b.jpg"], "b.mp4", "b.jpg is one of the inputs"),
+        (["a.mp4", "b.jpg"], ".", "a.mp4 is one of the inputs"),
+    ],
+)
+def test_a_bad_place_for_the_output_is_told_before_the_work(
+    faces: list[str], output: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place that can't be written, isn't a video's, or is an input's: code 2, nothing touched."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in ("v.wav", "a.mp4", "b.jpg"):
+        Path(name).write_text(name)
+    done = CliRunner().invoke(app, ["run", "v.wav", *faces, "-o", output])
+    assert done.exit_code == 2
+    assert said in done.output
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        name: name for name in ("v.wav", "a.mp4", "b.jpg")
+    }
+
+
+def test_an_output_folder_may_have_a_dot(tmp_path: Path) -> None:
+    """A folder that is there is one, whatever its name; a model that isn't is told next."""
+    folder = tmp_path / "out.d"
+    folder.mkdir()
+    for name in ("v.wav", "a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"x")
+    files = [str(tmp_path / name) for name in ("v.wav", "a.mp4", "b.mp4")]
+    done = koubo("run", *files, "-o", folder, "--model", "nobody")
+    assert done.returncode == 2
+    assert "there is no model 'nobody'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [["up"], ["status"], ["reconcile"], ["doctor"], ["dead", "list"]]
+)
+def test_a_file_is_no_data_folder(command: list[str], tmp_path: Path) -> None:
+    """Where a file lies no folder can be: code 2."""
+    path = tmp_path / "data"
+    path.write_bytes(b"x")
+    assert CliRunner().invoke(app, [*command, "--data", str(path)]).exit_code == 2
+
+
+def test_what_the_machine_refuses_is_one_line(tmp_path: Path) -> None:
+    """A folder that can't be made is told by its name, without a traceback: code 5."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    done = koubo("up", "--data", path / "data", "--http", "off")
+    assert done.returncode == 5
+    assert done.stderr == f"koubo: {path}/data/.koubo: Not a directory\n"
+
+
+def test_a_wrong_place_for_http_is_wrong_usage(face_models: FaceModels, tmp_path: Path) -> None:
+    """What is no host and port ends `koubo up` at once."""
+    done = koubo("up", "--data", tmp_path, "--http", "nonsense")
+    assert done.returncode == 2
+    assert done.stderr.endswith("'nonsense' is no host:port, such as 127.0.0.1:8008\n")
+
+
+def test_a_footage_that_is_none_is_refused(face_models: FaceModels, tmp_path: Path) -> None:
+    """The doctor's code for a file that can't be used is that of a refusal."""
+    path = tmp_path / "text.mp4"
+    path.write_text("no video")
+    done = koubo("doctor", path)
+    assert done.returncode == 3
+    assert done.stderr.startswith("koubo: text.mp4: The file is no audio, video or picture")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_wrong_setting_is_named() -> None:
     """A setting that can't be is wrong usage, told in one line by the variable's name."""
     done = koubo("status", KOUBO_STORE_KIND="tape")
@@ -67,7 +142,7 @@ def test_a_wrong_setting_is_named() -> None:
 def test_workers_tell_a_wrong_setting(face_portrait: Path) -> None:
     """So is one that only workers read."""
     done = koubo("run", face_portrait, face_portrait, KOUBO_INFER_BATCH="many")
-    assert done.returncode == 5
+    assert done.returncode == 2
     assert "can't start: KOUBO_INFER_BATCH: Input should be" in done.stderr
 
 

@@ -8,7 +8,7 @@ from skimage.data import astronaut
 from typer.testing import CliRunner
 
 from functions.commands import app
-from functions.errors import KouboError, NotSetUpError
+from functions.errors import KouboError, NotSetUpError, RejectedInput
 from functions.infer.backends import ascend
 from functions.stills import jpeg
 from tests.infer.backends.stand_ins import Ascend, make_acl
@@ -41,6 +41,17 @@ def test_a_dry_run_prints_the_command(tmp_path, monkeypatch):
     assert not (tmp_path / "m.om").exists()
     said = koubo("convert", "om", graph, "--chip", "Ascend310P3")
     assert isinstance(said.exception, NotSetUpError)
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    """A file that is no graph and a name that nobody has are refusals, as of `koubo models`."""
+    (tmp_path / "m.onnx").write_text("text")
+    said = koubo("convert", "om", tmp_path / "m.onnx", "--chip", "Ascend310P3")
+    assert isinstance(said.exception, RejectedInput)
+    options = ("--footage", "f" * 32, "-o", tmp_path / "u.onnx", "--data", tmp_path / "data")
+    said = koubo("convert", "int8", "nobody", *options)
+    assert isinstance(said.exception, RejectedInput)
+    assert "there is no model 'nobody'" in str(said.exception)
 
 
 def test_an_offline_model_is_made_and_the_missing_gate_is_said(tmp_path, atc):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from demo import sample_face
 from functions.doctor_footage import examine_footage
-from functions.errors import KouboError
+from functions.errors import RejectedInput
 from functions.ingest.face_models import FaceModels
 from functions.settings import CacheSettings
 
@@ -40,7 +40,7 @@ def test_a_footage_without_a_face_is_refused_as_a_run_would_refuse_it(
 ) -> None:
     """The reason is ingest's own."""
     grey = write(tmp_path / "wall.png", np.full((256, 256, 3), 127, np.uint8))
-    with pytest.raises(KouboError, match=r"wall\.png: No face"):
+    with pytest.raises(RejectedInput, match=r"no_face: wall\.png: No face"):
         examine_footage(grey, CacheSettings())
 
 

@@ -93,6 +93,16 @@ def test_empty_files(tmp_path: Path) -> None:
     assert refusal(path) is Code.EMPTY_FILE
 
 
+def test_telephones_pictures_are_no_videos(tmp_path: Path) -> None:
+    """A picture in MP4's boxes is refused by what it is, and not taken for a video of one frame."""
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 48), "red").save(path, "AVIF")
+    with pytest.raises(RejectedInput, match="HEIC or AVIF") as caught, open_container(path):
+        pass
+    assert caught.value.code is Code.NOT_MEDIA
+    assert not is_portrait(path)
+
+
 @pytest.mark.parametrize("name", ["text.mp4", "-i.mp4", "file:x.mp4", "a%03d.png", "口播 a+b.wav"])
 def test_text_is_no_media(tmp_path: Path, name: str) -> None:
     """Text stays text under any name, also one that could be an option or a pattern."""
@@ -139,12 +149,12 @@ def test_damage_is_refused_or_survived(plain: Path, tmp_path: Path, data: st.Dat
 
 
 def test_missing_index_is_refused(plain: Path, tmp_path: Path) -> None:
-    """An upload that broke off before the index at the file's end can't be read."""
+    """An upload that broke off before the index at the file's end is told from what is no media."""
     path = tmp_path / "half.mp4"
     content = plain.read_bytes()
     assert content.index(b"moov") > len(content) // 2
     path.write_bytes(content[: len(content) // 2])
-    assert refusal(path) is Code.NOT_MEDIA
+    assert refusal(path) is Code.DAMAGED_MEDIA
 
 
 def test_frames_and_times(plain: Path) -> None:

@@ -38,6 +38,11 @@ def graph(tmp_path: Path) -> Path:
     return write_wav2lip(tmp_path / "Wav2Lip_GAN.onnx")
 
 
+def test_files_that_are_missing_are_named(run: Run) -> None:
+    """Before anything else is asked for."""
+    assert run("add", "no-such.onnx") == (3, "", "koubo: there is no no-such.onnx.\n")
+
+
 def add(run: Run, *arguments: object) -> tuple[int, str, str]:
     return run("add", *arguments, "--family", "wav2lip", "--licence", LICENCE)
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from functions.chain import Delivery, FunctionName
-from functions.errors import NotSetUpError
+from functions.errors import NotSetUpError, WrongSettingError
 from functions.events import ObjectCreated
 from functions.pool import Advance, Functions, Job, Outcome, WorkerPool
 from functions.progress import Progress
@@ -50,6 +50,11 @@ def build(root: Path, progress: Progress) -> dict[FunctionName, Delivery]:
 def broken(progress: Progress) -> dict[FunctionName, Delivery]:
     """Workers that can't even begin."""
     raise RuntimeError("not set up")
+
+
+def misled(progress: Progress) -> dict[FunctionName, Delivery]:
+    """Workers with a setting that can't be."""
+    raise WrongSettingError("no such backend")
 
 
 def stillborn(progress: Progress) -> dict[FunctionName, Delivery]:
@@ -190,13 +195,23 @@ def test_closing_ends_a_busy_worker(tmp_path: Path) -> None:
     assert {child.pid for child in children()} <= before
 
 
-@pytest.mark.parametrize(("functions", "said"), [(broken, "not set up"), (stillborn, "7")])
-def test_workers_that_can_not_begin_say_so(functions: Functions, said: str) -> None:
+@pytest.mark.parametrize(
+    ("functions", "kind", "said"),
+    [
+        (broken, NotSetUpError, "not set up"),
+        (misled, WrongSettingError, "no such backend"),
+        (stillborn, NotSetUpError, "7"),
+    ],
+)
+def test_workers_that_can_not_begin_say_so(
+    functions: Functions, kind: type[NotSetUpError], said: str
+) -> None:
     """Where workers fail before their first job, that is one error and no endless restarting."""
     with pool(functions) as workers:
         workers.submit(job("done/a"))
-        with pytest.raises(NotSetUpError, match=said):
+        with pytest.raises(NotSetUpError, match=said) as caught:
             outcomes(workers, 100)
+    assert type(caught.value) is kind
 
 
 PARENT = """

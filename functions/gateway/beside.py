@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from functions.errors import KouboError
+from functions.errors import KouboError, WrongSettingError
 from functions.gateway.app import create_app
 from functions.gateway.desk import Desk
 from functions.gateway.server import Server
@@ -28,6 +28,7 @@ def beside(store: Store, remote: StoreSettings | None, where: str | None) -> Ite
         A line about it for people.
 
     Raises:
+        WrongSettingError: what was asked for is no place.
         KouboError: it can't be served at the place that was asked for.
     """
     if where == OFF:
@@ -55,5 +56,5 @@ def _settings(where: str | None) -> GatewaySettings:
         return GatewaySettings()
     host, colon, port = where.rpartition(":")
     if not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise KouboError(f"{where!r} is no host:port, such as 127.0.0.1:8008")
+        raise WrongSettingError(f"{where!r} is no host:port, such as 127.0.0.1:8008")
     return GatewaySettings(host=host.strip("[]"), port=int(port))

@@ -121,6 +121,16 @@ class Manifest:
         """The names of a graph's files, in the order of `ARTEFACTS`."""
         return [name for suffix in ARTEFACTS if (name := f"{stem}{suffix}") in self.files]
 
+    def check_size(self, size: int | None) -> None:
+        """Sees that a graph is for faces as large as the crop: `size` pixels, or any (None).
+
+        Raises:
+            BadModelError: it isn't.
+        """
+        if size not in (None, self.crop.size):
+            what = f"frames faces at {self.crop.size} pixels and has a graph for {size}"
+            raise BadModelError(f"model {self.label} {what}")
+
     def table(self, kind: type[Table]) -> Table:
         """The family's own table of `model.toml`.
 

@@ -165,7 +165,9 @@ def make_base(shop: Workshop) -> None:
         if mirror is None:
             sys.exit(f"apt on this machine knows no {SUITE}, so there is nothing to make a base of")
         options = (f"--arch={shop.arch}", "--variant=minbase", "--include=ca-certificates")
-        shop.run("debootstrap", *options, SUITE, str(shop.base_root), mirror, seconds=1800)
+        # What it mounts in there ends with it, even if it is killed on its way.
+        command = ("unshare", "--mount", "debootstrap", *options)
+        shop.run(*command, SUITE, str(shop.base_root), mirror, seconds=1800)
         shop.run("chroot", str(shop.base_root), "apt-get", "clean")
         add_machine(shop)
         (shop.base_root / "etc" / "koubo-base").touch()

@@ -3,7 +3,7 @@ import socket
 import httpx
 import pytest
 
-from functions.errors import KouboError, NotSetUpError
+from functions.errors import KouboError, NotSetUpError, WrongSettingError
 from functions.gateway.beside import beside
 from functions.settings import StoreSettings
 from functions.storage import Store
@@ -42,7 +42,7 @@ def test_the_usual_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_places_that_are_none(where: str) -> None:
     """What is no host and port is said to be none."""
     store = Store.memory()
-    with pytest.raises(KouboError, match="host:port"), beside(store, None, where):
+    with pytest.raises(WrongSettingError, match="host:port"), beside(store, None, where):
         pass
 
 

@@ -37,6 +37,14 @@ def test_framing_and_mask_are_read(manifest):
     assert manifest.mask == Mask()
 
 
+def test_a_graph_is_for_faces_of_the_crops_size(manifest):
+    """Or for faces of any size; for another size it is refused with both."""
+    manifest.check_size(256)
+    manifest.check_size(None)
+    with pytest.raises(BadModelError, match="faces at 256 pixels and has a graph for 96"):
+        manifest.check_size(96)
+
+
 def test_a_damaged_file_is_refused(tmp_path):
     """One changed byte is noticed before the file is loaded."""
     folder = tmp_path / "viseme" / "1"

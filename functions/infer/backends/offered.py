@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from functions.errors import NotSetUpError
+from functions.errors import WrongSettingError
 from functions.infer.backends.accelerator import ACCELERATORS
 from functions.infer.backends.graph import DeviceBackend
 from functions.infer.backends.mindspore_graph import MindSpore
@@ -70,14 +70,15 @@ def open_backend(
     """A backend by its name in KOUBO_INFER_BACKENDS; nothing of its library is imported yet.
 
     Raises:
-        NotSetUpError: there is no such backend or device.
+        WrongSettingError: there is no such backend or device.
     """
     library, _, device = name.partition("/")
     kind, _, index = device.partition(":")
     if library not in backends:
-        raise NotSetUpError(f"{name!r} is no backend; known are {', '.join(backends)}")
+        raise WrongSettingError(f"{name!r} is no backend; known are {', '.join(backends)}")
     if kind not in DEVICES.get(library, (kind,)) or not (index or "0").isdecimal():
-        raise NotSetUpError(f"{name!r} is no device of {library}: {', '.join(DEVICES[library])}")
+        known = ", ".join(DEVICES[library])
+        raise WrongSettingError(f"{name!r} is no device of {library}: {known}")
     return backends[library](device, settings)
 
 

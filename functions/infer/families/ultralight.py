@@ -96,10 +96,7 @@ class Ultralight:
         self._order = -1 if table.colours == "bgr" else 1
         self._low = 0.0 if table.range == "unit" else -1.0
         self._repainter = Repainter(manifest, batch)
-        size = manifest.crop.size
-        if self._face.shape[2] not in (None, size):
-            what = f"frames faces at {size} pixels and has a graph for {self._face.shape[2]}"
-            raise BadModelError(f"model {manifest.label} {what}")
+        manifest.check_size(self._face.shape[2])
 
     @staticmethod
     def load(manifest: Manifest, backend: Backend, batch: int) -> "Ultralight":

@@ -83,10 +83,7 @@ class Wav2Lip:
         self._columns = self._mel.shape[3] or COLUMNS
         self._order = -1 if self._table.colours == "bgr" else 1
         self._repainter = Repainter(manifest, batch)
-        size = manifest.crop.size
-        if self._face.shape[2] not in (None, size):
-            what = f"frames faces at {size} pixels and has a graph for {self._face.shape[2]}"
-            raise BadModelError(f"model {manifest.label} {what}")
+        manifest.check_size(self._face.shape[2])
 
     @staticmethod
     def load(manifest: Manifest, backend: Backend, batch: int) -> "Wav2Lip":

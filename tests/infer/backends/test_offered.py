@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from functions.errors import NotSetUpError
+from functions.errors import WrongSettingError
 from functions.infer.backends.offered import BACKENDS, DEVICES, open_backend, order
 from functions.infer.settings import InferSettings
 
@@ -47,7 +47,7 @@ def test_other_policies_add_nothing(policy: str) -> None:
 )
 def test_what_does_not_exist(name: str, says: str) -> None:
     """A name that nobody has is refused with those that there are."""
-    with pytest.raises(NotSetUpError, match=says):
+    with pytest.raises(WrongSettingError, match=says):
         open_backend(name, InferSettings())
 
 

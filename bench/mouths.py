@@ -62,7 +62,7 @@ def _of(root: Path, picture: tuple[int, int]) -> dict[str, float]:
     shown = tuple(source_frames(range(frames), footage.footage.frames, "pingpong"))
     began = time.process_time()
     patches = model.render(footage, prepared, _Speech(), Span(0, frames, _RATE, shown))
-    size = _write(patches, root / "patches.mkv")
+    size = _write(patches, root / "patches.avi")
     rendering = (time.process_time() - began) / frames
     return {
         f"bank_ms_a_source_frame_{size}": round(preparing * 1000, 2),

@@ -21,7 +21,8 @@ CANDIDATES: dict[str, tuple[str, dict[str, str]]] = {
     "x264 qp 0 ultrafast": ("libx264", {"preset": "ultrafast", "qp": "0", "g": "25"}),
     "x264 qp 0 veryfast": ("libx264", {"preset": "veryfast", "qp": "0", "g": "25"}),
     "FFV1 level 3": ("ffv1", {"level": "3", "g": "25"}),
-    "Ut Video": ("utvideo", {}),
+    "Ut Video left": ("utvideo", {"pred": "left"}),
+    "Ut Video median": ("utvideo", {"pred": "median"}),
     "HuffYUV": ("ffvhuff", {}),
 }
 FRAMES = 200

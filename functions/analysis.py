@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from functions.picture import Picture
 
-ANALYSIS_VERSION = 3
+ANALYSIS_VERSION = 4
 """Part of every digest: raise it when the analysis would come out differently."""
 
 

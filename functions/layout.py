@@ -102,7 +102,7 @@ class FootageKeys:
 
     def window(self, chunk: int) -> str:
         """Face windows of one chunk, lossless video."""
-        return f"{self._prefix}windows/{chunk:04d}.mkv"
+        return f"{self._prefix}windows/{chunk:04d}.avi"
 
     def track(self, chunk: int) -> str:
         """Landmarks, confidences and window origins of one chunk."""

@@ -1,34 +1,40 @@
-"""Lossless video of small pictures: how face windows and patches are kept.
+"""Lossless video of small pictures: how face windows, patches and banks of mouths are kept.
 
-x264 at qp 0, in process through PyAV: docs/decisions/ says how it was chosen. These files are our
-own, so they need none of the precautions that uploads do.
+Ut Video, in process through PyAV: docs/decisions/ says how it was chosen. Every frame stands alone,
+so any of them is read without those around it. These files are our own, so they need none of the
+precautions that uploads do.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Final, Literal
 
 import av
 import numpy as np
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from functions.picture import Plane
 
 PixelFormat = Literal["yuv420p", "yuv444p"]
 
-_TICK = Fraction(1, 1000)
-_TICKS_PER_FRAME = 40
-_OPTIONS = {"preset": "ultrafast", "qp": "0", "g": "25", "threads": "1"}
+SUFFIX: Final = ".avi"
+"""Of the files."""
+_RATE = 25  # of frames that have no time, only numbers
+# One slice and one thread: equal frames are equal bytes on every machine.
+_OPTIONS = {"pred": "median", "slices": "1", "threads": "1"}
+# The header tells all. Without this, opening a file decodes some frames to find out more.
+_NO_PROBING = {"probesize": "32", "analyzeduration": "0"}
 
 
 class FrameWriter:
     """Writes frames of one size to a file; a context manager.
 
     Args:
-        path: a new `.mkv`.
+        path: a new file, named with `SUFFIX`.
         pixel_format: `yuv420p` takes (H * 3 / 2, W) arrays, `yuv444p` takes (3, H, W).
         width: pixels; even for yuv420p.
         height: pixels; even for yuv420p.
@@ -36,9 +42,11 @@ class FrameWriter:
 
     def __init__(self, path: Path, pixel_format: PixelFormat, width: int, height: int) -> None:
         self._format = pixel_format
-        # Without bitexact the file gets a random id: equal frames are to be equal bytes.
-        self._container = av.open(str(path), "w", format="matroska", options={"fflags": "bitexact"})
-        self._stream: VideoStream = self._container.add_stream("libx264", rate=25, options=_OPTIONS)
+        # Without bitexact the file names the version of FFmpeg.
+        self._container = av.open(str(path), "w", format="avi", options={"fflags": "bitexact"})
+        self._stream: VideoStream = self._container.add_stream(
+            "utvideo", rate=_RATE, options=_OPTIONS
+        )
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = pixel_format
         self._count = 0
@@ -48,8 +56,8 @@ class FrameWriter:
 
     def write(self, planes: Plane) -> None:
         """Adds a frame."""
-        frame = av.VideoFrame.from_ndarray(planes, format=self._format)
-        frame.pts, frame.time_base = self._count * _TICKS_PER_FRAME, _TICK
+        frame = VideoFrame.from_ndarray(planes, format=self._format)
+        frame.pts, frame.time_base = self._count, Fraction(1, _RATE)
         self._container.mux(self._stream.encode(frame))
         self._count += 1
 
@@ -65,25 +73,42 @@ class FrameWriter:
 
 
 def read_frames(
-    video: bytes, pixel_format: PixelFormat, first: int = 0, last: int | None = None
+    video: bytes, pixel_format: PixelFormat, frames: Sequence[int] | None = None
 ) -> Iterator[Plane]:
-    """The frames of a lossless video in order, in the arrays that `FrameWriter` takes.
+    """Frames of a lossless video in order, in the arrays that `FrameWriter` takes.
 
     Args:
         video: the file's content.
         pixel_format: the one that it was written with.
-        first: the first frame wanted; reading starts at the keyframe before it.
-        last: the frame after the last one wanted; None for all.
+        frames: numbers of those wanted, rising; only they are decoded. None for all.
     """
-    with av.open(io.BytesIO(video), "r", format="matroska") as container:
+    if frames is not None and not len(frames):
+        return
+    wanted = None if frames is None else set(frames)
+    with av.open(io.BytesIO(video), "r", format="avi", options=_NO_PROBING) as container:
         stream = container.streams.video[0]
         stream.thread_count = 1
-        if first:
-            container.seek(first * _TICKS_PER_FRAME, stream=stream)
-        for frame in container.decode(stream):
-            index = (frame.pts or 0) // _TICKS_PER_FRAME
-            if last is not None and index >= last:
+        if frames is not None and frames[0]:
+            container.seek(frames[0], stream=stream)
+        for packet in container.demux(stream):
+            if wanted is not None and packet.dts not in wanted:
+                continue
+            for frame in packet.decode():
+                yield _planes(frame, pixel_format)
+            if frames is not None and packet.dts == frames[-1]:
                 return
-            if index >= first:
-                planes: Plane = frame.to_ndarray(format=pixel_format).astype(np.uint8, copy=False)
-                yield planes
+
+
+def _planes(frame: VideoFrame, pixel_format: PixelFormat) -> Plane:
+    """A frame's planes in one array; PyAV's own way copies them twice."""
+    rows = frame.height * 3 // 2 if pixel_format == "yuv420p" else frame.height * 3
+    flat, at = np.empty(rows * frame.width, np.uint8), 0
+    for plane in frame.planes:
+        size = plane.height * plane.width
+        padded = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        shape = (plane.height, plane.width)
+        flat[at : at + size].reshape(shape)[:] = padded[: plane.height, : plane.width]
+        at += size
+    if pixel_format == "yuv420p":
+        return flat.reshape(rows, frame.width)
+    return flat.reshape(3, frame.height, frame.width)

@@ -1,7 +1,7 @@
 """Mouth patches: what infer hands to encode, one file a segment.
 
 A zip, stored, of `patches.json` (the header), `placement.npz` (where each patch goes) and
-`patches.mkv` (lossless 4:4:4 video of the patches, in the footage's own YUV). One object, so that
+`patches.avi` (lossless 4:4:4 video of the patches, in the footage's own YUV). One object, so that
 it is there whole or not at all.
 """
 
@@ -145,7 +145,7 @@ def write_patches(to: Path, header: Header, placement: Placement, video: Path) -
         # Fixed dates: the same patches are the same bytes.
         archive.writestr(zipfile.ZipInfo("patches.json", _EPOCH), documents.dump(header))
         archive.writestr(zipfile.ZipInfo("placement.npz", _EPOCH), arrays)
-        archive.writestr(zipfile.ZipInfo("patches.mkv", _EPOCH), video.read_bytes())
+        archive.writestr(zipfile.ZipInfo("patches.avi", _EPOCH), video.read_bytes())
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class Patches:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             header = documents.load(Header, archive.read("patches.json"))
             placement = Placement(**load_arrays(archive.read("placement.npz")))
-            return Patches(header, placement, archive.read("patches.mkv"))
+            return Patches(header, placement, archive.read("patches.avi"))
 
     def frames(self) -> Iterator[Plane]:
         """(3, size, size) uint8 YUV 4:4:4, one for each output frame of the segment, in order."""

@@ -45,7 +45,7 @@ def placement() -> Placement:
 
 
 def written(folder: Path, frames: NDArray[np.uint8], placement: Placement) -> bytes:
-    video, to = folder / "frames.mkv", folder / "patches.zip"
+    video, to = folder / "frames.avi", folder / "patches.zip"
     with FrameWriter(video, "yuv444p", SIZE, SIZE) as writer:
         for frame in frames:
             writer.write(frame)

@@ -56,7 +56,7 @@ class Bank:
         """As an `.npz`; equal banks are equal bytes."""
         rows, columns = self.mouths.shape[1:3]
         with TemporaryDirectory() as folder:
-            path = Path(folder) / "mouths.mkv"
+            path = Path(folder) / "mouths.avi"
             with FrameWriter(path, "yuv444p", columns, rows) as writer:
                 for mouth in self.mouths:
                     writer.write(np.ascontiguousarray(mouth.transpose(2, 0, 1)))

@@ -25,8 +25,8 @@ class FootageReader(Protocol):
         """The face in a chunk's frames."""
         ...
 
-    def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
-        """Face windows of the footage frames [first, last), which lie in the chunk, in order."""
+    def windows(self, chunk: Chunk, frames: Sequence[int]) -> Iterator[Picture]:
+        """Face windows of some footage frames, rising, which lie in the chunk."""
         ...
 
     def kept(self, name: str, make: Callable[[], bytes]) -> bytes:

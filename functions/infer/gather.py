@@ -135,15 +135,12 @@ def _look(
         if not len(wanted):
             continue
         geometry = surveyor.survey(chunk)
-        first, last = int(wanted[0]), int(wanted[-1]) + 1
-        windows = footage.windows(chunk, first, last)
-        chosen = set(wanted.tolist())
+        chosen = wanted.tolist()
         poses = head_pose(footage.track(chunk).landmarks)
-        for frame, window in zip(range(first, last), windows, strict=True):
-            if frame in chosen:
-                pose = poses[frame - chunk.first]
-                mouth = _mouth(window, geometry, frame - chunk.first, crop.size, pose)
-                yield replace(mouth, frame=frame, features=(*mouth.features, float(haste[frame])))
+        for frame, window in zip(chosen, footage.windows(chunk, chosen), strict=True):
+            pose = poses[frame - chunk.first]
+            mouth = _mouth(window, geometry, frame - chunk.first, crop.size, pose)
+            yield replace(mouth, frame=frame, features=(*mouth.features, float(haste[frame])))
 
 
 def _mouth(window: Picture, geometry: Geometry, place: int, size: int, pose: Floats) -> _Mouth:

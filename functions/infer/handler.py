@@ -112,7 +112,7 @@ class Infer:
         span = Span(segment.first, segment.last, plan.rate, shown, plan.options.loop)
         self.scratch.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=self.scratch) as folder:
-            video, made = Path(folder) / "patches.mkv", Path(folder) / "patches.zip"
+            video, made = Path(folder) / "patches.avi", Path(folder) / "patches.zip"
             watch = self.meter and self.meter.watch(footage, voice, span, manifest.mask)
             patches = family.render(watch.footage if watch else footage, prepared, voice, span)
             seen = watch.look(patches) if watch else patches

@@ -5,7 +5,7 @@ for ever or end the process: `python -m functions.infer.model_trial FOLDER`.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -74,9 +74,9 @@ class MadeUpFace:
         ones = np.ones(chunk.count, np.float32)
         return Track(landmarks, ones, np.zeros((chunk.count, 2), np.int32))
 
-    def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
+    def windows(self, chunk: Chunk, frames: Sequence[int]) -> Iterator[Picture]:
         """See `FootageReader`."""
-        for frame in range(first, last):
+        for frame in frames:
             random = np.random.default_rng(frame)
             packed = random.integers(16, 236, (chunk.height * 3 // 2, chunk.width), np.uint8)
             yield Picture.unpack(packed)

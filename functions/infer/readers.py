@@ -2,7 +2,7 @@
 
 import io
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +50,11 @@ class StoredFootage:
         """See `FootageReader`."""
         return Track.load(self.store.get(self.bucket, self.keys.track(chunk.index)))
 
-    def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
+    def windows(self, chunk: Chunk, frames: Sequence[int]) -> Iterator[Picture]:
         """See `FootageReader`."""
         video = self.store.get(self.bucket, self.keys.window(chunk.index))
-        frames = read_frames(video, "yuv420p", first - chunk.first, last - chunk.first)
-        return map(Picture.unpack, frames)
+        places = [frame - chunk.first for frame in frames]
+        return map(Picture.unpack, read_frames(video, "yuv420p", places))
 
     def kept(self, name: str, make: Callable[[], bytes]) -> bytes:
         """See `FootageReader`."""

@@ -68,12 +68,12 @@ class Repainter:
                 yield from (self.nothing() for _ in frames)
                 continue
             # Frames of one chunk in a row, in whatever order: their windows are held at once.
-            first, last = int(frames.min()), int(frames.max()) + 1
-            windows = list(footage.windows(chunk, first, last))
+            needed = sorted({int(frame) for frame in frames})
+            windows = dict(zip(needed, footage.windows(chunk, needed), strict=True))
             boxes = surveyor.survey(chunk)
             for start in range(0, len(frames), self.batch):
                 part = slice(start, start + self.batch)
-                shown = [windows[frame - first] for frame in frames[part]]
+                shown = [windows[int(frame)] for frame in frames[part]]
                 places = frames[part] - chunk.first
                 colour = footage.footage.colour
                 yield from self._repaint(shown, boxes, places, rows[part], colour, paint)

@@ -83,9 +83,9 @@ class Witness:
         """See `FootageReader`."""
         return self._reader.track(chunk)
 
-    def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
+    def windows(self, chunk: Chunk, frames: Sequence[int]) -> Iterator[Picture]:
         """See `FootageReader`."""
-        for frame, picture in enumerate(self._reader.windows(chunk, first, last), first):
+        for frame, picture in zip(frames, self._reader.windows(chunk, frames), strict=True):
             if frame in self.wanted:
                 self._kept[frame] = picture
             yield picture
@@ -97,7 +97,7 @@ class Witness:
     def window(self, chunk: Chunk, frame: int) -> Picture:
         """One frame's window, read again where nobody has read it."""
         if frame not in self._kept:
-            self._kept[frame] = next(self._reader.windows(chunk, frame, frame + 1))
+            self._kept[frame] = next(self._reader.windows(chunk, [frame]))
         return self._kept[frame]
 
 

@@ -99,8 +99,8 @@ class Viseme:
                 yield from (_nothing(bank.size) for _ in zip(frames, showings, strict=False))
                 continue
             # Frames of one chunk in a row, in whatever order: their windows are held at once.
-            first, last = min(frames), max(frames) + 1
-            windows = list(footage.windows(chunk, first, last))
+            needed = sorted(set(frames))
+            windows = dict(zip(needed, footage.windows(chunk, needed), strict=True))
             geometry = surveyor.survey(chunk)
             for frame, showing in zip(frames, showings, strict=False):
                 place = frame - chunk.first
@@ -108,9 +108,7 @@ class Viseme:
                 if not opacity:
                     yield _nothing(bank.size)
                     continue
-                crop = crop_yuv(
-                    windows[frame - first], geometry.onto_window(place), (bank.size, bank.size)
-                )
+                crop = crop_yuv(windows[frame], geometry.onto_window(place), (bank.size, bank.size))
                 face = Face(crop, geometry.landmarks[place], geometry.seen[place])
                 planes = painter.show(face, showing)
                 # Never shown, and a flat colour costs the codec nothing.

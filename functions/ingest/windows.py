@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from functions.analysis import Chunk, Track
 from functions.ingest.plain_sight import PlainSight
 from functions.ingest.track import TrackEntry
-from functions.lossless import FrameWriter
+from functions.lossless import SUFFIX, FrameWriter
 from functions.picture import Picture
 
 _MAX_CHUNK_BYTES = 64 << 20
@@ -116,7 +116,7 @@ class WindowCutter:
         # A multiple of 16 is the codec's own block size.
         wanted = np.ceil((needed[2:] - needed[:2]) * _SLACK / 16).astype(int) * 16
         width, height = (min(int(w), limit) for w, limit in zip(wanted, self._size, strict=True))
-        path = self._scratch / f"{len(self.chunks):04d}.mkv"
+        path = self._scratch / f"{len(self.chunks):04d}{SUFFIX}"
         writer = FrameWriter(path, "yuv420p", width, height)
         room = _MAX_CHUNK_BYTES // (width * height * 3 // 2)
         limit = max(1, min(self._max_frames, room))

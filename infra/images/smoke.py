@@ -45,7 +45,7 @@ def ingest() -> None:
     """Two uploads become a plan of one segment."""
     post("koubo-input/default/smoke/voice.flac", "koubo-input/default/smoke/face.mp4")
     appears(f"{RUNS}/*/0000.segment.json")
-    one("koubo-work/default/footage/*/windows/*.mkv")
+    one("koubo-work/default/footage/*/windows/*.avi")
     one(f"{RUNS}/*/*.segment.json")
 
 

@@ -153,7 +153,7 @@ def write_patches_file(
 ) -> Path:
     """Noise on the left of the picture for each frame; every fifth has no face."""
     size, count = 32, len(span)
-    video, path = folder / "patches.mkv", folder / "patches.zip"
+    video, path = folder / "patches.avi", folder / "patches.zip"
     random = np.random.default_rng(span.start)
     with FrameWriter(video, "yuv444p", size, size) as writer:
         for _ in span:

@@ -20,7 +20,7 @@ from functions.infer.manifest import Manifest, find_model
 from functions.infer.mouth import LANDMARKS, crop_affine, crop_landmarks
 from functions.input_keys import Group
 from functions.layout import FootageKeys, VoiceKeys
-from functions.lossless import FrameWriter
+from functions.lossless import SUFFIX, FrameWriter
 from functions.options import Options
 from functions.picture import Colour, Picture
 from functions.plans import Model, Plan, Source
@@ -74,8 +74,8 @@ class Studio:
     def track(self, chunk: Chunk) -> Track:
         return self.tracks[chunk.index]
 
-    def windows(self, chunk: Chunk, first: int, last: int) -> Iterator[Picture]:
-        for frame in range(first, last):
+    def windows(self, chunk: Chunk, frames: Sequence[int]) -> Iterator[Picture]:
+        for frame in frames:
             self.decoded.append(frame)
             yield self.window(chunk, frame)
 
@@ -92,7 +92,7 @@ class Studio:
         """Puts the footage into a store as ingest does."""
         keys = FootageKeys("default", self.footage.digest)
         for chunk in self.footage.chunks:
-            path = scratch / f"{chunk.index}.mkv"
+            path = scratch / f"{chunk.index}{SUFFIX}"
             with FrameWriter(path, "yuv420p", chunk.width, chunk.height) as writer:
                 for frame in range(chunk.first, chunk.first + chunk.count):
                     writer.write(self.window(chunk, frame).packed())

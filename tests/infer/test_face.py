@@ -24,7 +24,7 @@ def bank(studio):
 def face(studio, bank):
     footage = studio([12])
     geometry = Surveyor(footage, CROP).survey(footage.footage.chunks[0])
-    window = next(footage.windows(footage.footage.chunks[0], 4, 5))
+    window = next(footage.windows(footage.footage.chunks[0], [4]))
     crop = crop_yuv(window, geometry.onto_window(4), (256, 256))
     return Face(crop, geometry.landmarks[4], geometry.seen[4])
 

@@ -85,12 +85,12 @@ def test_a_hand_before_the_mouth_is_left_out(studio):
 
 @pytest.mark.slow
 def test_a_long_footage_costs_little(studio):
-    """Only so many windows are looked at, and a bank has a fixed size at most."""
+    """Only the windows that are looked at are decoded, and a bank has a fixed size at most."""
     footage = studio([40] * 14)
     bank = gather(footage, CROP)
     assert len(bank.frames) <= MOST
     assert len(bank.poses) == 560
-    assert len(footage.decoded) <= 560
+    assert len(footage.decoded) <= 1.5 * MOST < 560
 
 
 def test_a_doubtful_face_gives_no_mouth(studio):

@@ -49,7 +49,7 @@ def patches(footage: FootageReader, span: Span, blur: float = 0.0) -> Iterator[P
         geometry, place = surveyor.survey(chunk), frame - chunk.first
         affine = geometry.affine[place].astype(np.float64)
         affine[:, 2] += affine[:, :2] @ geometry.origins[place]
-        window = next(iter(footage.windows(chunk, frame, frame + 1)))
+        window = next(iter(footage.windows(chunk, [frame])))
         rgb = crop_rgb(window, affine.astype(np.float32), CROP.size, COLOUR)
         if blur:
             rgb = np.stack([cv2.GaussianBlur(plane, (0, 0), blur) for plane in rgb])

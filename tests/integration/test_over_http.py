@@ -140,7 +140,7 @@ def test_cancel_frees_the_workers(
     scratch = folder.root / ".koubo" / "scratch"
     stages = {
         "ingest": lambda: any(scratch.glob("*/ingest-*/*")),
-        "infer": lambda: any(scratch.glob("*/tmp*/patches.mkv")),
+        "infer": lambda: any(scratch.glob("*/tmp*/patches.avi")),
         "encode": lambda: any(scratch.glob("*/encode-*/0000.mp4")),
     }
     for stage, is_there in stages.items():

@@ -156,7 +156,7 @@ class MuseTalk:
     def _encode(self, footage: FootageReader, chunk: Chunk, boxes: Boxes) -> NDArray[np.float32]:
         """Of the masked face and then of the whole one; zeros where there is none."""
         latents = np.zeros((chunk.count, 2 * LATENT[0], *LATENT[1:]), np.float32)
-        windows = footage.windows(chunk, chunk.first, chunk.first + chunk.count)
+        windows = footage.windows(chunk, range(chunk.first, chunk.first + chunk.count))
         colour = footage.footage.colour
         for start in range(0, chunk.count, ENCODED_AT_ONCE):
             batch = list(islice(windows, ENCODED_AT_ONCE))

@@ -61,8 +61,8 @@ class Takes:
         u, v = np.full(half, 118 + frame, np.uint8), np.full(half, 138 - frame, np.uint8)
         return Picture(y.astype(np.uint8), u, v)
 
-    def windows(self, chunk, first, last):
-        return (self.picture(frame) for frame in range(first, last))
+    def windows(self, chunk, frames):
+        return (self.picture(frame) for frame in frames)
 
 
 def bgr_of(picture):

@@ -1,5 +1,6 @@
 """`koubo check`: the lip-sync check of any talking video, on the command line."""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from functions import documents
 from functions.logs import set_up
+from functions.options import FaceChoice, parse_face
 from functions.progress import Progress, silent
 from functions.settings import CacheSettings, CheckSettings, LogSettings
 
@@ -41,6 +43,13 @@ def check(
     seconds: Annotated[
         float, typer.Option(min=1, help="How much of the video is looked at, from its start.")
     ] = 600,
+    face: Annotated[
+        str,
+        typer.Option(
+            help="Who talks, where several are seen: largest, left, right, or a number from the "
+            "left; with a source, as its run chose.",
+        ),
+    ] = "largest",
     gate: Annotated[  # noqa: FBT002 -- a command line flag
         bool, typer.Option(envvar="KOUBO_CHECK_GATE", help="Exit with 4 if it does not pass.")
     ] = False,
@@ -49,15 +58,16 @@ def check(
     """Say whether a video's mouth does what its voice says."""
     set_up(LogSettings(level="WARNING"))
     console = Console()
+    measure = partial(_measure, video, voice, source, seconds, _choice(face))
     if as_json or not console.is_terminal:
-        found = _measure(video, voice, source, seconds, silent)
+        found = measure(silent)
     else:
         with console.status("looking") as status:
 
             def progress(done: int, total: int) -> None:
                 status.update(f"frame {done} of {max(done, total)}")
 
-            found = _measure(video, voice, source, seconds, progress)
+            found = measure(progress)
     if as_json:
         print(documents.dump(found).decode(), end="")  # noqa: T201 -- standard output is this command's product
     else:
@@ -65,8 +75,20 @@ def check(
     raise typer.Exit(EXIT_DID_NOT_PASS if gate and found.verdict != "passed" else 0)
 
 
+def _choice(face: str) -> FaceChoice:
+    try:
+        return parse_face(face)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--face") from error
+
+
 def _measure(
-    video: Path, voice: Path | None, source: Path | None, seconds: float, progress: Progress
+    video: Path,
+    voice: Path | None,
+    source: Path | None,
+    seconds: float,
+    face: FaceChoice,
+    progress: Progress,
 ) -> "Check":
     # Other commands start faster without these.
     from functions.check_video import Asked, check_video  # noqa: PLC0415 -- needs extras
@@ -79,7 +101,7 @@ def _measure(
     ear = Ear(OnnxRuntime().load(find_model(*DEFAULT_MODEL).file("ear.onnx")))
     with TemporaryDirectory(prefix="koubo-check-") as scratch:
         return check_video(
-            Asked(video, voice, source, seconds),
+            Asked(video, voice, source, seconds, face),
             finder=FaceFinder(find(CacheSettings().models)),
             ear=ear,
             limits=CheckSettings(),

@@ -19,15 +19,17 @@ from functions.check_mouth import Luma, mouth_luma, tally_looks
 from functions.errors import Code, RejectedInput
 from functions.infer.mouth import LEFT_EYE, RIGHT_EYE, crop_affine
 from functions.ingest.constant_rate import at_constant_rate, choose_rate
-from functions.ingest.faces import FaceFinder, FaceFollower
+from functions.ingest.faces import Face, FaceFinder, FaceFollower
 from functions.media import VideoFile, open_video
-from functions.picture import Picture, Plane
-from functions.stills import is_portrait, read_portrait
+from functions.options import FaceChoice
+from functions.picture import Colour, Picture, Plane
+from functions.stills import PORTRAIT_COLOUR, is_portrait, read_portrait
 
 SCALE, DROP = 1.85, 0.78
 """Of the mouth's crop, see `functions.infer.mouth.crop_affine`."""
 
 _MAX_RATE = 60
+_STRAYED = 0.25  # of a face's side, from where the source has it; a neighbour is four times as far
 _SIDES = (96, 640)  # the crop's smallest and largest side, pixels
 _STEADYING = (1 / 12, 3 / 12, 4 / 12, 3 / 12, 1 / 12)  # how infer steadies its crops
 
@@ -54,28 +56,79 @@ def rate_of(video: VideoFile) -> Fraction:
     return choose_rate(video.nominal_rate, _MAX_RATE)
 
 
-def sights(video: Path, source: Path | None, finder: FaceFinder) -> Iterator[Sight]:
-    """Each frame of a video, its face followed as ingest does.
+def sights(
+    video: Path, source: Path | None, finder: FaceFinder, choice: FaceChoice = "largest"
+) -> Iterator[Sight]:
+    """Each frame of a video, one face of it followed as ingest does.
 
     Args:
-        video: in which one face talks.
-        source: the footage or portrait that it was made of, shown from its start to its end.
-        finder: finds the face.
+        video: in which a face talks.
+        source: the footage or portrait that it was made of, shown from its start to its end. The
+            face is the one that a run chooses there: a mouth that was made may change which face
+            is the largest, or hide that there is one.
+        finder: finds faces.
+        choice: which one, where several are seen.
 
     Raises:
         RejectedInput: one of the files can't be read, or the source is of another size.
     """
-    follower = FaceFollower(finder)
     with open_video(video) as opened:
         rate = rate_of(opened)
-        with _source(source, rate) as sources:
+        eye = _Eye(finder, choice, opened.colour)
+        with _source(source, rate) as (sources, source_colour):
             for pts, picture, times in at_constant_rate(opened.pictures(), opened.time_base, rate):
-                face = follower.follow(picture, opened.colour)
-                landmarks = None if face is None else face.landmarks
-                for _ in range(times):
+                for again in range(times):
                     beside = next(sources, None)
                     _check_size(picture, beside)
+                    if not again:
+                        landmarks = eye.follow(picture, beside, source_colour)
                     yield Sight(pts * opened.time_base, picture, landmarks, beside)
+
+
+class _Eye:
+    """Follows one face of a video, in its source as long as there is one.
+
+    Args:
+        finder: finds faces.
+        choice: which one.
+        colour: of the video.
+    """
+
+    def __init__(self, finder: FaceFinder, choice: FaceChoice, colour: Colour) -> None:
+        self._finder = finder
+        self._colour = colour
+        self._source = FaceFollower(finder, choice)
+        self._choice: FaceChoice = choice
+        self._own: FaceFollower | None = None
+        self._beside: Picture | None = None
+        self._led: Face | None = None
+        self._last: Face | None = None
+
+    def follow(
+        self, picture: Picture, beside: Picture | None, source_colour: Colour
+    ) -> NDArray[np.float32] | None:
+        """The landmarks in the video's next picture, whose source lies beside it."""
+        if beside is None:
+            self._own = self._own or FaceFollower(self._finder, self._choice, self._last)
+            face = self._own.follow(picture, self._colour)
+        else:
+            # A portrait is the same picture again and again.
+            if beside is not self._beside:
+                self._beside, self._led = beside, self._source.follow(beside, source_colour)
+            face = self._beside_source(picture)
+            self._last = face or self._last
+        return None if face is None else face.landmarks
+
+    def _beside_source(self, picture: Picture) -> Face | None:
+        """The face where it was in the frame before, if that is where the source has it now."""
+        led, last = self._led, self._last
+        if led is None:
+            return None
+        if last is not None and led.distance(last) < _STRAYED * led.side:
+            face = self._finder.same(picture, last, self._colour)
+            if face is not None and led.distance(face) < _STRAYED * led.side:
+                return face
+        return self._finder.same(picture, led, self._colour)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,16 +196,16 @@ class Seen:
 
 
 @contextmanager
-def _source(path: Path | None, rate: Fraction) -> Iterator[Iterator[Picture]]:
+def _source(path: Path | None, rate: Fraction) -> Iterator[tuple[Iterator[Picture], Colour]]:
     """The source's pictures at the video's rate, from its start; none where it isn't known."""
     if path is None:
-        yield iter(())
+        yield iter(()), PORTRAIT_COLOUR
     elif is_portrait(path):
-        yield repeat(read_portrait(path))
+        yield repeat(read_portrait(path)), PORTRAIT_COLOUR
     else:
         with open_video(path) as video:
             frames = at_constant_rate(video.pictures(), video.time_base, rate)
-            yield (picture for _, picture, times in frames for _ in range(times))
+            yield (picture for _, picture, times in frames for _ in range(times)), video.colour
 
 
 def _check_size(picture: Picture, source: Picture | None) -> None:

@@ -17,6 +17,7 @@ from functions.infer.ear import Ear, reach
 from functions.ingest.faces import FaceFinder
 from functions.ingest.voice import SAMPLE_RATE, analyse_voice
 from functions.media import open_container, open_video
+from functions.options import FaceChoice
 from functions.progress import Progress, silent
 from functions.settings import CheckSettings
 from functions.stills import is_portrait
@@ -31,17 +32,19 @@ class Asked:
     """What to check.
 
     Args:
-        video: in which one face talks.
+        video: in which a face talks.
         voice: what it should say; the video's own sound without it.
         source: the footage or portrait that the video was made of, shown from its start on. A
             video that was made is held to all limits, see `functions.check.judge`.
         seconds: of the video, at most.
+        face: which one talks, where several are seen; as the run's option said.
     """
 
     video: Path
     voice: Path | None
     source: Path | None
     seconds: float
+    face: FaceChoice = "largest"
 
 
 def check_video(
@@ -57,7 +60,7 @@ def check_video(
 
     Args:
         asked: what to check.
-        finder: finds the face, which is followed as ingest does.
+        finder: finds faces; one is followed, see `functions.check_sights.sights`.
         ear: says what the mouth should do.
         limits: what passes.
         scratch: an empty folder.
@@ -74,7 +77,8 @@ def check_video(
         total = min(most, round(video.stated_seconds * rate))
     still = asked.source is not None and is_portrait(asked.source)
     seen, began = Seen(still), Fraction(0)
-    for sight in islice(sights(asked.video, asked.source, finder), most):
+    found = sights(asked.video, asked.source, finder, asked.face)
+    for sight in islice(found, most):
         if not seen.apertures:
             began = sight.seconds
         seen.take(sight)

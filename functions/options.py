@@ -86,6 +86,21 @@ def parse_options(text: bytes) -> Options:
     return options
 
 
+def parse_face(text: str) -> FaceChoice:
+    """Reads `face` where it isn't TOML, such as on a command line.
+
+    Raises:
+        ValueError: it names no face.
+    """
+    value = int(text) if text.isascii() and text.isdigit() else text
+    try:
+        choice: FaceChoice = TypeAdapter(FaceChoice).validate_python(value)
+    except ValidationError as error:
+        known = "largest, left, right, or a number from 1 to 99, counted from the left"
+        raise ValueError(f"{text!r} names no face; known are {known}") from error
+    return choice
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():

@@ -33,7 +33,7 @@ def draw(
     """
     picked, row = moments(mouth), strip(mouth)
     wanted = {moment.frame for moment in picked} | set(row)
-    landmarks = places(video, rate, wanted, finder)
+    landmarks = places(video, source, wanted, finder)
     own = {frame: frame for frame in wanted}
     order = source_frames(range(len(mouth)), source_length, "pingpong")
     shown = dict(enumerate(order))

@@ -1,7 +1,8 @@
 """Cutting faces out of videos and laying them out: source above, output below."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from functions.check_sights import sights
 from functions.infer.mouth import crop_affine
 from functions.ingest.constant_rate import at_constant_rate
-from functions.ingest.faces import Face, FaceFinder
+from functions.ingest.faces import FaceFinder
 from functions.media import open_video
 from functions.picture import Affine, Colour, Picture, whole_rgb
 from functions.stills import PORTRAIT_COLOUR, is_portrait, read_portrait
@@ -24,20 +26,19 @@ _LINE = 18  # pixels of a caption
 
 
 def places(
-    video: Path, rate: Fraction, wanted: Iterable[int], finder: FaceFinder
+    video: Path, source: Path, wanted: Collection[int], finder: FaceFinder
 ) -> dict[int, NDArray[np.float32]]:
-    """The landmarks of the face in each of the wanted frames that has one.
+    """The landmarks of the face that talks in each of the wanted frames that has one.
 
-    It is the largest face of the first such frame, and the nearest to the last one from there on.
+    Args:
+        video: the finished one.
+        source: the face that it was made of, see `functions.check_sights.sights`.
+        wanted: numbers of frames.
+        finder: finds faces.
     """
-    found = {}
-    last: Face | None = None
-    for index, picture, colour in _pictures(video, rate, set(wanted)):
-        faces = finder.find(picture, colour)
-        if faces:
-            last = faces[0] if last is None else min(faces, key=last.distance)
-            found[index] = last.landmarks
-    return found
+    seen = islice(sights(video, source, finder), max(wanted, default=-1) + 1)
+    faces = ((index, sight.landmarks) for index, sight in enumerate(seen))
+    return {index: found for index, found in faces if found is not None and index in wanted}
 
 
 def cut(

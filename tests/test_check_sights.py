@@ -3,14 +3,19 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from functions.check_sights import Seen, sights
 from functions.errors import RejectedInput
 from functions.ingest.faces import FaceFinder
+from functions.options import FaceChoice
 
 Ffmpeg = Callable[..., Path]
+Pixels = NDArray[np.uint8]
 
 
 def test_each_frame_is_seen_once(face_clip: Path, finder: FaceFinder) -> None:
@@ -72,3 +77,86 @@ def test_another_size_is_refused(
     small = ffmpeg("-i", face_clip, "-vf", "scale=160:90", "-frames:v", 2, tmp_path / "small.mp4")
     with pytest.raises(RejectedInput, match="160x90"):
         next(sights(face_clip, small, finder))
+
+
+@pytest.fixture(scope="module")
+def couple(astronaut: Pixels, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A still of two faces, the left one a little larger."""
+    to = tmp_path_factory.mktemp("couple") / "couple.png"
+    Image.fromarray(two_faces(astronaut)).save(to)
+    return to
+
+
+def test_the_face_of_the_source_is_looked_at(
+    astronaut: Pixels, couple: Path, finder: FaceFinder, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    """A face that is lost for long, as a mouth that failed may lose it, is not changed for another.
+
+    The video alone would tell of the other face from the tenth frame on.
+    """
+    video = filmed(astronaut, list(range(3, 16)), 20, tmp_path, ffmpeg)
+    alone, led = (
+        [sight.landmarks for sight in sights(video, source, finder)] for source in (None, couple)
+    )
+    assert side_of(alone[0]) == side_of(led[0]) == "left"
+    assert side_of(alone[-1]) == "right"
+    assert {side_of(landmarks) for landmarks in led[:3] + led[-3:]} == {"left"}
+    assert "right" not in {side_of(landmarks) for landmarks in led}
+
+
+def test_what_a_source_no_longer_shows_is_followed_on(
+    astronaut: Pixels, finder: FaceFinder, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    """Where a source ends, the same face is followed in the video alone."""
+    video = filmed(astronaut, [], 8, tmp_path, ffmpeg)
+    source = ffmpeg("-i", video, "-frames:v", 3, "-crf", 10, tmp_path / "source.mp4")
+    seen = [sight.landmarks for sight in sights(video, source, finder, "right")]
+    assert [side_of(landmarks) for landmarks in seen] == ["right"] * 8
+
+
+@pytest.mark.parametrize(
+    ("choice", "side"), [("largest", "left"), ("right", "right"), (2, "right")]
+)
+def test_a_face_can_be_named(
+    choice: FaceChoice,
+    side: str,
+    astronaut: Pixels,
+    couple: Path,
+    finder: FaceFinder,
+    ffmpeg: Ffmpeg,
+    tmp_path: Path,
+) -> None:
+    """As a run names it, in the video alone as in its source."""
+    video = filmed(astronaut, [], 2, tmp_path, ffmpeg)
+    for source in (None, couple):
+        seen = [sight.landmarks for sight in sights(video, source, finder, choice)]
+        assert [side_of(landmarks) for landmarks in seen] == [side] * 2
+
+
+def two_faces(astronaut: Pixels, *, covered: bool = False) -> Pixels:
+    """(400, 720, 3): two faces on a wall, the left and larger one behind a grey board or not."""
+    wall = np.full((400, 720, 3), 120, np.uint8)
+    head = np.ascontiguousarray(astronaut[:256, 96:352])
+    wall[60:380, 20:340] = cv2.resize(head, (320, 320), interpolation=cv2.INTER_CUBIC)
+    wall[90:346, 430:686] = head
+    if covered:
+        wall[60:380, 20:340] = 90
+    return wall
+
+
+def filmed(
+    astronaut: Pixels, covered: list[int], frames: int, folder: Path, ffmpeg: Ffmpeg
+) -> Path:
+    """A video of the two faces; in the frames that are named the left one can't be seen."""
+    for frame in range(frames):
+        picture = two_faces(astronaut, covered=frame in covered)
+        Image.fromarray(picture).save(folder / f"{frame:02}.png")
+    made = ("-pix_fmt", "yuv420p", "-crf", 12, folder / "video.mp4")
+    return ffmpeg("-framerate", 25, "-i", folder / "%02d.png", *made)
+
+
+def side_of(landmarks: NDArray[np.float32] | None) -> str:
+    """On which side of the picture a face is."""
+    if landmarks is None:
+        return "nowhere"
+    return "left" if landmarks[:, 0].mean() < 360 else "right"

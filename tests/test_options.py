@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.errors import Code, RejectedInput
-from functions.options import Label, Options, parse_options, write_options
+from functions.options import FaceChoice, Label, Options, parse_face, parse_options, write_options
 
 
 def refusal(text: bytes) -> str:
@@ -99,3 +99,18 @@ def test_no_text_gets_past(text: bytes) -> None:
     """Any content is either options or a refusal; nothing else ever comes out."""
     with suppress(RejectedInput):
         assert isinstance(parse_options(text), Options)
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"), [("largest", "largest"), ("left", "left"), ("2", 2), ("99", 99)]
+)
+def test_a_face_is_named_on_a_command_line(text: str, choice: FaceChoice) -> None:
+    """The same names as in a `koubo.toml`."""
+    assert parse_face(text) == choice
+
+
+@pytest.mark.parametrize("text", ["", "0", "100", "-1", "middle", "²", "1.5"])
+def test_no_face_by_another_name(text: str) -> None:
+    """What names no face is refused with the names that do."""
+    with pytest.raises(ValueError, match="counted from the left"):
+        parse_face(text)

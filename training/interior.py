@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -28,12 +29,13 @@ _FINER = 3  # drawn this much larger, then made smaller: smooth edges
 _ENAMEL = np.array([0.97, 0.92, 0.84])
 _NECK = np.array([0.93, 0.84, 0.70])  # enamel is thinner and yellower at the gum
 _EDGE = np.array([0.86, 0.86, 0.84])  # and lets the dark through at its edge
-_BETWEEN = np.array([0.60, 0.47, 0.40])  # what is seen between two teeth
+_BETWEEN = np.array([0.36, 0.24, 0.20])  # what is seen between two teeth
 _GUM = np.array([0.72, 0.40, 0.39])
 _TONGUE = np.array([0.70, 0.37, 0.37])
 # How one tooth differs from another, at most: brightness, yellow, width and height (parts of its
 # own), place of its edge (half widths), lean.
-_UNLIKE, _YELLOW, _WIDER, _TALLER, _LOWER, _LEAN = 0.06, 0.4, 0.04, 0.06, 0.014, 0.05
+_UNLIKE, _YELLOW, _WIDER, _TALLER, _LOWER, _LEAN = 0.07, 0.45, 0.05, 0.06, 0.018, 0.06
+_SOFT = 0.05  # over which a tooth's side darkens into the gap, in half widths
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Row:
     Args:
         widths: from the midline, as seen from the front.
         heights: of the crowns.
+        edges: how much lower each edge is than the first one's.
+        points: 0..1, how much each edge comes to a point, as a canine's does.
         edge: y of the first tooth's biting edge.
         rise: how much the edges rise towards the corners, times x squared.
         down: 1 for teeth that hang, -1 for teeth that stand.
@@ -51,6 +55,8 @@ class Row:
 
     widths: tuple[float, ...]
     heights: tuple[float, ...]
+    edges: tuple[float, ...]
+    points: tuple[float, ...]
     edge: float
     rise: float
     down: int
@@ -69,6 +75,7 @@ class Tooth:
         lean: how far its neck is aside of its edge, times its height.
         bright: 1 for enamel in full light.
         yellow: 0..1.
+        point: 0..1, see `Row`.
     """
 
     middle: float
@@ -78,12 +85,25 @@ class Tooth:
     lean: float
     bright: float
     yellow: float
+    point: float
 
 
 # Mean crown widths 8.5, 6.5, 7.6, 7 and 6.8 mm, foreshortened by the arch, in a mouth of 50 mm.
-UPPER = Row((0.34, 0.26, 0.23, 0.15, 0.10), (0.42, 0.37, 0.41, 0.34, 0.30), 0.14, 0.08, 1, 1.0)
+UPPER = Row(
+    (0.34, 0.26, 0.23, 0.15, 0.10),
+    (0.42, 0.35, 0.41, 0.34, 0.30),
+    (0.0, -0.035, 0.01, -0.02, -0.03),
+    (0.1, 0.2, 1.0, 0.6, 0.4),
+    *(0.15, 0.10, 1, 1.0),
+)
 # 5.3, 5.7, 6.8 and 7 mm.
-LOWER = Row((0.21, 0.22, 0.22, 0.17, 0.12), (0.32, 0.33, 0.36, 0.30, 0.28), -0.03, -0.06, -1, 0.74)
+LOWER = Row(
+    (0.21, 0.22, 0.22, 0.17, 0.12),
+    (0.32, 0.33, 0.36, 0.30, 0.28),
+    (0.0, 0.005, -0.015, 0.01, 0.02),
+    (0.1, 0.1, 0.9, 0.6, 0.4),
+    *(-0.03, -0.06, -1, 0.74),
+)
 
 
 def draw() -> NDArray[np.uint8]:
@@ -130,18 +150,19 @@ def _teeth(layer: Layer, row: Row, dice: np.random.Generator) -> None:
     layer.paint(_BETWEEN * (1 - 0.6 * np.clip(np.abs(layer.x), 0, 1))[..., None], opacity)
     _gums(layer, row)
     for side in (-1, 1):
-        for left, right, high in zip(places, places[1:], row.heights, strict=False):
+        for at, (left, right) in enumerate(pairwise(places)):
             unlike = dice.uniform(-1, 1, 6)
             middle, half = side * (left + right) / 2, (right - left) / 2
             tooth = Tooth(
                 middle,
                 # Narrower only, or it would stand on its neighbour.
                 half * (0.985 - _WIDER * abs(unlike[2])),
-                high * (1 + _TALLER * unlike[3]),
-                _LOWER * unlike[4],
+                row.heights[at] * (1 + _TALLER * unlike[3]),
+                row.edges[at] + _LOWER * unlike[4],
                 _LEAN * unlike[5],
                 row.dim * (1 + _UNLIKE * unlike[0]),
                 _YELLOW * abs(unlike[1]),
+                row.points[at],
             )
             _tooth(layer, row, tooth)
 
@@ -153,10 +174,10 @@ def _tooth(layer: Layer, row: Row, tooth: Tooth) -> None:
     along = (edge - layer.y) * row.down / high
     across = (layer.x - middle - tooth.lean * (along - 0.5) * high) / tooth.half
     taper = 1 - 0.10 * np.clip(along, 0, 1) ** 2
-    corner = np.clip(1 - along * high / (0.45 * tooth.half), 0, 1)
-    rounded = 1 - 0.16 * corner**2
+    corner = np.clip(1 - along * high / (0.55 * tooth.half), 0, 1)
+    rounded = 1 - 0.24 * corner**2
     inside = taper * rounded - np.abs(across)
-    bow = along - 0.03 * across**2
+    bow = along - (0.03 + 0.16 * tooth.point) * across**2
     opacity = (
         _step(inside / 0.03) * _step(bow / 0.02) * _step((1.05 - 0.12 * across**2 - along) / 0.05)
     )
@@ -167,7 +188,8 @@ def _tooth(layer: Layer, row: Row, tooth: Tooth) -> None:
     cylinder = 1 - 0.16 * np.clip(np.abs(across), 0, 1) ** 3
     gleam = 0.05 * np.exp(-(((across + 0.15) / 0.3) ** 2) - ((along - 0.45) / 0.22) ** 2)
     arch = 1 - 0.68 * np.clip(np.abs(layer.x), 0, 1.1) ** 2.2
-    shade = (cylinder * arch * tooth.bright)[..., None]
+    beside = 1 - 0.3 * np.clip(1 - inside * tooth.half / _SOFT, 0, 1) ** 2
+    shade = (cylinder * arch * beside * tooth.bright)[..., None]
     layer.paint(np.clip((colour + gleam[..., None]) * shade, 0, 1), opacity)
 
 

@@ -48,6 +48,11 @@ class Bank:
         return float(np.percentile(self.features[:, 0], 90)) > _SPEAKING * self.rest
 
     @property
+    def least(self) -> float:
+        """The smallest opening of all the mouths."""
+        return float(self.features[:, 0].min())
+
+    @property
     def curve(self) -> float:
         """What `functions.infer.lips.goal` takes: drawn openings look larger than real ones."""
         return 1.0 if self.speaks else DRAWN_CURVE

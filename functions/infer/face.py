@@ -14,6 +14,7 @@ from functions.infer.lips import Floats, Lips, goal, half_width, place, shape
 from functions.picture import Colour
 
 _WIDTH_LIMITS = (0.75, 1.35)  # how far a mouth is brought back to its usual width
+_OPEN = 0.03  # of the usual half width: a mouth no wider is shut, as landmarks see it
 _LACKING, _FADE = 0.2, 0.2  # how much of an opening real mouths may lack, and then all is drawn
 
 
@@ -99,11 +100,20 @@ class Painter:
         """(rows, columns, 3): the chosen real mouths where this face's lips are."""
         bank = self.bank
         corner = (inner.rows.start, inner.columns.start)
+        unshut = _unshut(lips, bank.least)
         mixed = np.zeros(under.shape, np.float32)
         for at, weight in showing.chosen:
-            mouth = move(bank.mouths[at], inner, bank.landmarks[at], lips.target, corner, drawn)
+            mouth = move(
+                bank.mouths[at], inner, bank.landmarks[at], lips.target, corner, drawn, unshut
+            )
             mixed += np.float32(weight) * match_light(mouth, under, inner, lips.target)
         return mixed
+
+
+def _unshut(lips: Lips, least: float) -> float:
+    """0..1, how much further than any real mouth this one is shut."""
+    lack = (least - lips.goal.aperture) / lips.goal.rest
+    return float(smooth(np.asarray((lack - _OPEN) / _OPEN, np.float32)))
 
 
 def _drawn(lips: Lips, own: float) -> float:

@@ -30,6 +30,9 @@ from functions.infer.mouth import LANDMARKS
 _REACH = ((JAW, 0.14), (CHIN, 0.10), (SKULL, 0.13), (PHILTRUM, 0.07), (CHEEKS, 0.11))
 _LIP_REACH = 0.075
 _FAR = 0.02  # weight of "no movement": decides how fast a pull dies away
+# Below the chin, over which its movement dies away: a collar stays, and a neck isn't folded, which
+# begins at 1.5 times what a chin drops at most (.2).
+_NECK = 0.36
 _PIXELS_PER_NODE = 6.1  # of a crop of 256 pixels; bicubic between the nodes
 
 
@@ -152,9 +155,17 @@ def flow(field: Field, source: Floats, target: Floats) -> Floats:
         sided = sided + (moves - _spread(pull, sided))
     coarse = _spread(_pull(field.nodes.reshape(-1, 2), target), sided)
     nodes = coarse.transpose(0, 2, 1).reshape(4, *field.window.shape) * field.window
+    nodes[2:] *= _above_neck(field, target[JAW])
     full, cubic = (len(field.x), len(field.y)), cv2.INTER_CUBIC
     # Plane by plane: arithmetic on interleaved numbers takes several times as long.
     return np.stack([cv2.resize(plane, full, interpolation=cubic) for plane in nodes])
+
+
+def _above_neck(field: Field, jaw: Floats) -> Floats:
+    """(rows, columns) of the coarse grid: 1 down to the jaw's line (13, 2), and 0 on the neck."""
+    x, y = field.nodes[0, :, 0], field.nodes[..., 1]
+    line = np.interp(x, np.maximum.accumulate(jaw[:, 0]), jaw[:, 1])
+    return 1 - smooth((y - line.astype(np.float32)) / np.float32(_NECK))
 
 
 def _pull(at: Floats, to: Floats) -> Floats:

@@ -5,15 +5,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.infer.flow import Field, along, fetch, flow, smooth
+from functions.infer.interior import hollow
 from functions.infer.lips import (
     LOWER,
     LOWER_OUTER,
     UPPER,
     UPPER_OUTER,
     Floats,
+    corner_centre,
     gap,
     half_width,
     inside_lips,
+    seam,
 )
 
 Pixels = NDArray[np.uint8]
@@ -21,6 +24,7 @@ Pixels = NDArray[np.uint8]
 _TEETH = 0.6  # of a mouth's own opening that upper teeth may take
 _COVERED = 0.9  # of a smaller opening in which nothing is moved; the rest hides under the lip
 _SEALING = 0.1  # of an opening, in hw, below which lips begin to be drawn together by their red
+_NONE = 1e-4  # an opening that is nothing but rounding
 _CELLS = 32  # across a crop, in which light is compared
 _REACH = 2.5  # of them, over which light is compared
 _DARKEST, _BRIGHTEST = 0.7, 1.4  # of the light's ratio
@@ -57,6 +61,7 @@ def move(
     target: Floats,
     corner: tuple[int, int],
     drawn: float = 0.0,
+    unshut: float = 0.0,
 ) -> Pixels:
     """A real mouth with its landmarks at the target's, in the field.
 
@@ -71,15 +76,40 @@ def move(
         target: (K, 2), where they are to be.
         corner: row and column of the crop at which the image begins.
         drawn: 0..1, how much of what the mouth lacks is covered by the drawing.
+        unshut: 0..1, how much a mouth that is the most shut of all there are has to shut further:
+            then its teeth stay where the skull has them, and both lips come over them.
     """
     own, wanted = gap(source), gap(target)
     whole = _TEETH + (1 - _TEETH) * drawn
     fixed = _COVERED if wanted < own else min(whole * own / max(wanted, 1e-3), _COVERED)
-    sealed = min(own, _SEALING * half_width(source))
-    closing = float(np.clip(1 - wanted / max(sealed, 1e-3), 0, 1)) * min(own / 0.02, 1.0)
+    sealed = min(own, (_SEALING + unshut) * half_width(source))
+    part = wanted / max(sealed, 1e-3) if wanted > _NONE else 0.0
+    closing = float(np.clip(1 - part, 0, 1)) * min(own / 0.02, 1.0)
     lips = inside_lips(source, half_width(source) * closing)
     share = between(field, target, 1.0, fixed)
-    return fetch(image, field, flow(field, lips, target), share, corner)
+    moved = fetch(image, field, flow(field, lips, target), share, corner)
+    return _with_teeth(moved, image, field, source, target, corner, unshut) if unshut else moved
+
+
+def _with_teeth(
+    moved: Pixels,
+    image: Pixels,
+    field: Field,
+    source: Floats,
+    target: Floats,
+    corner: tuple[int, int],
+    share: float,
+) -> Pixels:
+    """A moved mouth, between whose lips is what the skull has there; see `move`."""
+    still = np.zeros((4, *moved.shape[:2]), np.float32)
+    still[0::2] = corner_centre(source) - corner_centre(target)
+    still[1::2] = seam(source) - seam(target)
+    teeth = fetch(image, field, still, np.zeros_like(still[0]), corner)
+    # In the narrowest slit there is more lip than tooth.
+    wide = min(gap(target) / (_SEALING * half_width(target)), 1.0)
+    seen = hollow(field, target) * np.float32(share * wide)
+    mixed = moved + (teeth.astype(np.float32) - moved) * seen[..., None]
+    return np.rint(mixed).astype(np.uint8)
 
 
 def cover(field: Field, target: Floats) -> Floats:

@@ -40,6 +40,7 @@ DRAWN_CURVE: Final = 1.25
 """Exponent of the opening where it is drawn: a viewer, and a face mesh, reads slits with drawn
 teeth as wider than they are. Real mouths are read as what they are."""
 _SLIT = 0.07  # of the opening where the lower lip touches the teeth, in hw
+_DRAWN_SLIT = 0.14  # the same where teeth are drawn: the edges of lips take half of it
 _TUCKED = 0.09  # how much less of the lower lip is seen then, in hw
 _INWARD_UPPER, _INWARD_LOWER = -0.04, 0.06  # from the lips' inner edges into their red, in hw
 _UPPER_SHARE = 0.22  # of an opening that the upper lip makes; the jaw makes the rest
@@ -126,7 +127,8 @@ def goal(mouth: Floats, rest: float, curve: float = 1.0) -> Goal:
     rounding = max(-wide, 0.0)
     rounded = min(_ROUND_SHARE * rest, _ROUND_HALF_WIDTH)
     width = rest * (1 + 0.07 * max(wide, 0.0)) * (1 - rounding) + rounded * rounding
-    aperture = max(opened**curve * rest * _APERTURE, _SLIT * teeth * width)
+    slit = _SLIT if curve == 1 else _DRAWN_SLIT
+    aperture = max(opened**curve * rest * _APERTURE, slit * teeth * width)
     return Goal(aperture, width, teeth, pressed, rest)
 
 

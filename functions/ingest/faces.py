@@ -33,7 +33,8 @@ _THUMBNAIL = (32, 18)
 _CUT, _JUMP_CUT, _STANDS_OUT = 12.0, 3.0, 4.0
 _FARTHEST_MOVE = 0.5  # of the face's side, from one frame to the next
 _MOST_GROWTH = 1.5  # of the face's side, from one frame to the next
-_NEAR = 1.5  # of the lost face's side: a face found within that is taken for the same
+# Of the lost face's side: a face found within that is the same. Cheek to cheek two are 1 apart.
+_NEAR = 0.8
 _PATIENCE = 10  # frames for which a lost face is waited for, though another one is in sight
 
 
@@ -106,6 +107,11 @@ class FaceFinder:
         mesh = self._mesh.fit(picture, region, colour)
         return mesh if mesh.confidence >= _MIN_CONFIDENCE and _possible(mesh, picture) else None
 
+    def same(self, picture: Picture, face: Face, colour: Colour) -> Face | None:
+        """The face that another picture of that size shows where this one is, or None."""
+        mesh = self.refit(picture, Mesh(face.landmarks, face.confidence).region(), colour)
+        return None if mesh is None else _face(mesh, followed=True)
+
     def certainty(self, picture: Picture, mesh: Mesh, colour: Colour) -> float:
         """How sure the detector is of the face that a mesh fits, 0..1."""
         return self._detector.certainty(picture, mesh.region(), colour)
@@ -140,15 +146,18 @@ class FaceFollower:
     Args:
         finder: may be shared by several followers in turn.
         choice: which face, of those that are seen at once when the first one is found.
+        last: the face in the frame before, where it is known.
     """
 
-    def __init__(self, finder: FaceFinder, choice: FaceChoice = "largest") -> None:
+    def __init__(
+        self, finder: FaceFinder, choice: FaceChoice = "largest", last: Face | None = None
+    ) -> None:
         self._finder = finder
         self._choice = choice
-        self._mesh: Mesh | None = None
+        self._mesh = None if last is None else Mesh(last.landmarks, last.confidence)
         self._since_checked = 0
         self._since_tiled = _TILED_EVERY
-        self._last: Face | None = None
+        self._last = last
         self._lost_for = 0
         self._scene = 0
         self._thumbnail: NDArray[np.float32] | None = None

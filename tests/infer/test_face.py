@@ -90,3 +90,19 @@ def test_a_half_open_mouth_keeps_its_teeth_and_gets_a_throat(show, bank):
     teeth = (column[:, 0] > 110) & (column[:, 2] < 138)
     assert dark[95:190].sum() > 4
     assert teeth[95:190].sum() < 26
+
+
+def test_only_a_mouth_more_shut_than_all_is_covered(show, bank):
+    """A smile that was never seen shut has lips come over its teeth; a bank with shut mouths not.
+
+    Both show the very same mouth, nearly shut.
+    """
+    shut = bank.features.copy()
+    shut[0, 0] = 0.0
+    narrow = (0.15, 0, 0, 0)
+    covered, plain = (show(narrow, bank=replace(bank, features=f)) for f in (bank.features, shut))
+    differs = np.abs(covered.astype(int) - plain).max(2) > 12
+    assert bank.least > 0.1 * bank.rest
+    assert differs.sum() > 60
+    wide = (bank.features[4, 0] / (0.66 * bank.rest), 0, 0, 0)
+    assert np.array_equal(show(wide), show(wide, bank=replace(bank, features=shut)))

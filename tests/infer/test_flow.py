@@ -16,7 +16,7 @@ from functions.infer.flow import (
     smooth,
 )
 from functions.infer.graft import between
-from functions.infer.lips import CHIN, LOWER, UPPER, goal, place, shape
+from functions.infer.lips import CHIN, JAW, LOWER, UPPER, goal, place, shape
 
 SIZES = (256, 384, 512)
 
@@ -103,3 +103,19 @@ def test_steps():
     x = np.array([-3, 0, 3], np.float32)
     assert ramp(x).tolist() == [0, 0.5, 1]
     assert smooth(x / 6 + 0.5).tolist() == [0, 0.5, 1]
+
+
+def test_a_neck_is_neither_torn_nor_folded(smile):
+    """The chin drops whole, a collar below it stays, and no row between them overtakes another."""
+    field, wanted = face_field(256), goal(np.array([1, 0, 0, 0], np.float32), 0.35)
+    target = place(smile, smile, shape(smile), wanted).target
+    down = flow(field, smile, target)[3]
+    chin = target[JAW][6]
+    column = down[:, np.abs(field.x - chin[0]).argmin()]
+    dropped = target[JAW][6, 1] - smile[JAW][6, 1]
+    at_chin, below = (column[np.abs(field.y - chin[1] - d).argmin()] for d in (-0.02, 0.3))
+    assert -at_chin == pytest.approx(dropped, abs=0.01)
+    assert abs(below) < 0.1 * dropped
+    under = field.y > chin[1]
+    rows = (field.y + column)[under]
+    assert np.diff(rows).min() > 0.2 * float(field.y[1] - field.y[0])

@@ -5,7 +5,8 @@ import pytest
 
 from functions.infer.flow import mouth_field
 from functions.infer.graft import between, cover, match_light, move
-from functions.infer.lips import LOWER, UPPER, goal, place, shape
+from functions.infer.interior import hollow
+from functions.infer.lips import LOWER, UPPER, corner_centre, goal, place, seam, shape, tilt
 
 
 def shut(smile):
@@ -76,6 +77,35 @@ def test_a_closing_mouth_hides_its_inside(smile):
     green = [int((image[..., 1] < 70).sum()) for image in (open_, closed)]
     assert green[0] > 300
     assert green[1] < 0.05 * green[0]
+
+
+def test_both_lips_come_over_the_teeth_of_a_smile(smile):
+    """Told that no mouth is more shut, a closing one shows the middles of its teeth, not the necks.
+
+    The teeth are painted green above and red below the line on which the lips would meet.
+    """
+    field = mouth_field(256)
+    crop = np.full((256, 256, 3), (120, 110, 150), np.uint8)
+    axis = ((np.arange(256) + 0.5) / 128 - 1).astype(np.float32)
+    inside = (between_all(smile, axis) > 0) & (between_all(smile, axis) < 1)
+    line = seam(smile) + tilt(smile) * (axis - corner_centre(smile))
+    crop[inside & (axis[:, None] < line)] = (150, 40, 40)
+    crop[inside & (axis[:, None] >= line)] = (150, 40, 220)
+    mouth = np.ascontiguousarray(field.of(crop))
+    corner = (field.rows.start, field.columns.start)
+    slit = goal(np.array([0.25, 0, 0, 0], np.float32), 0.35)
+    target = place(smile, smile, shape(smile), slit).target
+    followed, stayed = (
+        move(mouth, field, smile, target, corner, unshut=unshut).astype(int) for unshut in (0, 1)
+    )
+    shown = hollow(field, target) > 0.9
+    necks, middles = (
+        [float((np.abs(image[shown] - tooth).max(1) < 40).mean()) for image in (followed, stayed)]
+        for tooth in ((150, 40, 40), (150, 40, 220))
+    )
+    assert necks[0] > 0.5
+    assert necks[1] < 0.8 * necks[0]
+    assert middles[1] > middles[0] + 0.25
 
 
 def between_all(lm, y):

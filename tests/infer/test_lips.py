@@ -105,6 +105,12 @@ def test_lip_to_teeth_tucks_the_lower_lip(smile):
     assert thickness(bitten) < 0.95 * thickness(replace(bitten, teeth=0.0))
 
 
+def test_drawn_teeth_are_seen_at_an_f():
+    """Lips' edges take half of a slit whose teeth are drawn, so it is wider; real ones will do."""
+    real, drawn = (goal(mouth(teeth=1), REST, curve).aperture for curve in (1.0, DRAWN_CURVE))
+    assert drawn > 1.5 * real
+
+
 def test_an_f_opens_no_vowel_wider(smile):
     """A mouth that is open already is not opened by the teeth on its lip."""
     assert goal(mouth(0.3, teeth=0.5), 0.3).aperture == goal(mouth(0.3), 0.3).aperture

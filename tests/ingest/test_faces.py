@@ -259,3 +259,17 @@ def test_scenes_are_counted(finder, astronaut, as_picture):
     shots = [hung(here, astronaut, 100, 60, 1.0)] * 2 + [hung(there, astronaut, 120, 60, 1.1)] * 2
     faces = [follower.follow(as_picture(shot), COLOUR) for shot in shots]
     assert [face.scene for face in faces] == [0, 0, 1, 1]
+
+
+def test_a_hidden_face_is_not_changed_for_its_neighbour(finder, astronaut, as_picture):
+    """Of two heads side by side the one that was hidden for some frames goes on being followed."""
+    both = canvas(1280, 720)
+    for x in (200, 325):
+        both[80:260, x : x + 125] = astronaut[30:210, 165:290]
+    hidden = both.copy()
+    hidden[80:260, 200:325] = 126
+    follower = FaceFollower(finder, "left")
+    shots = [both] * 2 + [hidden] * 6 + [both] * 2
+    faces = [follower.follow(as_picture(shot), COLOUR) for shot in shots]
+    assert [face is not None for face in faces] == [True] * 2 + [False] * 6 + [True] * 2
+    assert abs(faces[-1].box[0] - faces[0].box[0]) < 10

@@ -171,3 +171,11 @@ def test_the_command(made: Path, face: Path) -> None:
     failed = run("--json", "--gate", "--source", str(face), KOUBO_CHECK_MIN_R="0.999")
     assert failed.returncode == EXIT_DID_NOT_PASS, failed.stderr
     assert json.loads(failed.stdout)["verdict"] == "failed"
+
+
+def test_a_face_that_is_none_is_a_usage_error(made: Path) -> None:
+    """`--face` takes what `koubo.toml` takes; anything else is refused before anything is read."""
+    command = [sys.executable, "-m", "functions.cli", "check", str(made), "--face", "middle"]
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 2
+    assert "names no face" in told.stderr

@@ -1,17 +1,17 @@
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from demo import sample_face
 from functions.ingest.faces import FaceFinder
 from sheets.tiles import FACE, cut, grid, places, stacked
 
 
 def test_faces_are_cut_where_they_are(face_clip: Path, finder: FaceFinder) -> None:
     """A crop of a frame shows the face in its middle, the same from the video as from itself."""
-    landmarks = places(face_clip, Fraction(25), [3, 20], finder)
+    landmarks = places(face_clip, face_clip, [3, 20], finder)
     assert sorted(landmarks) == [3, 20]
     own = {3: 3, 20: 20}
     crops = cut(face_clip, Fraction(25), landmarks, own, FACE, 128)
@@ -24,18 +24,19 @@ def test_faces_are_cut_where_they_are(face_clip: Path, finder: FaceFinder) -> No
 
 def test_another_frame_of_the_source_is_taken(face_clip: Path, finder: FaceFinder) -> None:
     """A looping source shows another frame than the output's number says."""
-    landmarks = places(face_clip, Fraction(25), [3], finder)
+    landmarks = places(face_clip, face_clip, [3], finder)
     here = cut(face_clip, Fraction(25), landmarks, {3: 3}, FACE, 96)[3]
     there = cut(face_clip, Fraction(25), landmarks, {3: 22}, FACE, 96)[3]
     assert not np.array_equal(here, there)
 
 
 def test_a_portrait_is_its_own_every_frame(
-    face_clip: Path, face_portrait: Path, finder: FaceFinder, tmp_path: Path
+    face_portrait: Path, finder: FaceFinder, ffmpeg: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A still picture is cut without being decoded as a video."""
-    clip = sample_face.clip(tmp_path / "clip.mp4", 0.2, (512, 512))
-    landmarks = places(clip, Fraction(25), [0, 2], finder)
+    still = ("-loop", 1, "-framerate", 25, "-i", face_portrait, "-frames:v", 4)
+    clip = ffmpeg(*still, "-pix_fmt", "yuv420p", tmp_path / "clip.mp4")
+    landmarks = places(clip, face_portrait, [0, 2], finder)
     crops = cut(face_portrait, Fraction(25), landmarks, {}, FACE, 96)
     assert sorted(crops) == [0, 2]
 

@@ -27,3 +27,15 @@ def test_teeth_stand_left_and_right_alike(picture: NDArray[np.uint8]) -> None:
     assert left.sum() == pytest.approx(right.sum(), rel=0.02)
     differs = np.abs(left - right) > 64
     assert 0 < differs.mean() < 0.02
+
+
+def test_teeth_are_no_even_slab(picture: NDArray[np.uint8]) -> None:
+    """Along the upper row's edge teeth end at different heights, and gaps between them are dark."""
+    upper = picture[: len(picture) // 2].astype(float)
+    columns = np.arange(40, 200)
+    opaque = upper[:, columns, 3] > 128
+    ends = len(opaque) - 1 - opaque[::-1].argmax(axis=0)
+    assert np.ptp(ends) >= 6
+    row = upper[ends.min() - 8, columns, :3].mean(axis=1)
+    gaps = (row[1:-1] < row[:-2]) & (row[1:-1] <= row[2:]) & (row[1:-1] < 0.75 * np.median(row))
+    assert gaps.sum() >= 4

@@ -24,11 +24,12 @@ TAPER: Final = np.array([1, 2, 3, 2, 1], np.float32) / 9
 
 _BEST = 24  # mouths that are considered for a frame
 # What costs 1: of opening and width in the usual half width, of turn and nod, of light.
-_OPENING, _WIDTH, _TURN, _NOD, _LIGHT = 0.05, 0.12, 0.12, 0.12, 0.25
+_OPENING, _WIDTH, _TURN, _NOD, _LIGHT = 0.05, 0.08, 0.12, 0.12, 0.25
 _SEALED = 3.0  # times the opening's cost where lips are to be closed
 _SHOWS_TEETH = 5.0  # the cost of none at an f or v
 _ENAMEL = 0.12  # how much of them is enough, in hw
 _BITTEN = 0.7  # of the cost of too wide a mouth, what isn't counted at an f or v
+_POUTED = 6.0  # the cost of nothing but teeth between rounded lips, which hide most of them
 _HASTE = 0.08  # of the change of an opening from frame to frame, in hw, what costs 1
 _BLURRED = 2.0  # the cost of a mouth without any edge
 _JUMP = 2.5  # the cost of another mouth
@@ -80,6 +81,17 @@ def choose(bank: Bank, wanted: Wanted, first: int, last: int) -> NDArray[np.int6
     return np.concatenate([np.repeat(kept[:1], low - (first - NEAR)), kept])
 
 
+def inert(opening: Floats) -> Floats:
+    """(n,): an opening track as the heavy jaw follows it.
+
+    Args:
+        opening: (n,), by the frame.
+    """
+    held = np.pad(opening, NEAR, mode="edge")
+    followed: Floats = np.convolve(held, TAPER, "valid").astype(np.float32)
+    return followed
+
+
 def blend(places: NDArray[np.int64], bank: Bank) -> Iterator[list[tuple[int, float]]]:
     """For each frame the mouths that it shows, with weights that add up to 1.
 
@@ -129,6 +141,8 @@ def _misfit(bank: Bank, wanted: Wanted) -> Floats:
     cost += np.abs(np.log((lit + 1) / (light[:, None] + 1))) / _LIGHT
     enamel = np.minimum(shows * aperture / (_ENAMEL * rest), 1)
     cost += _SHOWS_TEETH * teeth[:, None] * (1 - enamel)
+    rounding = np.clip(-wanted.mouth[:, 1:2], 0, 1) * (1 - wanted.mouth[:, 2:3])
+    cost += _POUTED * rounding * shows
     cost += haste / (_HASTE * rest)
     blurred = np.clip(1 - sharp / max(float(np.median(sharp)), 1e-3), 0, 1)
     misfit: Floats = (cost + _BLURRED * blurred).astype(np.float32)

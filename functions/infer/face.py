@@ -39,11 +39,13 @@ class Showing:
 
     Args:
         mouth: (4,), the tracks.
+        jaw: how far the jaw is lowered, as an opening.
         around: (2 NEAR + 1,) places in the bank, of this frame and those around it.
         chosen: places with weights.
     """
 
     mouth: Floats
+    jaw: float
     around: NDArray[np.int64]
     chosen: list[tuple[int, float]]
 
@@ -91,7 +93,7 @@ class Painter:
         like = np.tensordot(TAPER, shapes, 1)
         hw = half_width(face.landmarks)
         rest = hw * float(np.clip(bank.rest / hw, *_WIDTH_LIMITS))
-        wanted = goal(showing.mouth, rest, bank.curve)
+        wanted = goal(showing.mouth, rest, bank.curve, showing.jaw)
         return place(face.landmarks, face.seen, like.astype(np.float32), wanted)
 
     def _graft(

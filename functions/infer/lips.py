@@ -33,9 +33,11 @@ _GROWTH = _PROFILE / _PROFILE[_ABOUT].mean()
 _JAW_SHARE = np.array(
     [0.25, 0.45, 0.65, 0.85, 0.95, 1, 1, 1, 0.95, 0.85, 0.65, 0.45, 0.25], np.float32
 )
+_SPREAD = 0.14  # of hw at rest, by how much the widest mouth is wider
 _ROUND_HALF_WIDTH = 0.20  # of the opening at full rounding, whatever the face does at rest
 _ROUND_SHARE = 0.6  # of hw at rest that is left at full rounding
-_APERTURE = 0.66  # of the opening at open = 1, in hw at rest
+_APERTURE = 0.82  # of the opening at open = 1, in hw at rest: presenters open 0.6 to 1 so wide
+_DRAWN_APERTURE = 0.66  # the same where it is drawn
 DRAWN_CURVE: Final = 1.25
 """Exponent of the opening where it is drawn: a viewer, and a face mesh, reads slits with drawn
 teeth as wider than they are. Real mouths are read as what they are."""
@@ -59,6 +61,7 @@ class Goal:
         teeth: 0..1, how far the lower lip is under the upper teeth.
         pressed: 0..1, how far the lips are pressed together.
         rest: hw of the face at rest, to which its teeth are in proportion.
+        jaw: of the opening that the jaw is lowered for; it is heavier than lips.
     """
 
     aperture: float
@@ -66,6 +69,7 @@ class Goal:
     teeth: float
     pressed: float
     rest: float
+    jaw: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,21 +119,23 @@ def tilt(lm: Floats) -> float:
     return rise / (2 * half_width(lm))
 
 
-def goal(mouth: Floats, rest: float, curve: float = 1.0) -> Goal:
+def goal(mouth: Floats, rest: float, curve: float = 1.0, lowered: float | None = None) -> Goal:
     """What tracks (open, width, close, lipteeth) ask of a mouth with this hw at rest.
 
     Args:
         mouth: (4,).
         rest: hw.
         curve: exponent of the opening.
+        lowered: the opening track as the jaw follows it; the lips' own without it.
     """
     opened, wide, pressed, teeth = (float(value) for value in np.clip(mouth, _LEAST, 1))
     rounding = max(-wide, 0.0)
     rounded = min(_ROUND_SHARE * rest, _ROUND_HALF_WIDTH)
-    width = rest * (1 + 0.07 * max(wide, 0.0)) * (1 - rounding) + rounded * rounding
-    slit = _SLIT if curve == 1 else _DRAWN_SLIT
-    aperture = max(opened**curve * rest * _APERTURE, slit * teeth * width)
-    return Goal(aperture, width, teeth, pressed, rest)
+    width = rest * (1 + _SPREAD * max(wide, 0.0)) * (1 - rounding) + rounded * rounding
+    most, slit = (_APERTURE, _SLIT) if curve == 1 else (_DRAWN_APERTURE, _DRAWN_SLIT)
+    aperture = max(opened**curve * rest * most, slit * teeth * width)
+    jaw = aperture if lowered is None else float(np.clip(lowered, 0, 1)) ** curve * rest * most
+    return Goal(aperture, width, teeth, pressed, rest, jaw)
 
 
 def shape(lm: Floats) -> Floats:
@@ -153,7 +159,7 @@ def place(lm: Floats, seen: Floats, like: Floats, wanted: Goal) -> Lips:
     widen = wanted.half_width / hw - 1
     lips = _alike(lm, like, wanted)
     upper = lips[2, MIDDLE, 1] - lm[UPPER.start + MIDDLE, 1]
-    jaw = -0.62 * own_gap + 0.72 * wanted.aperture - 0.06 * wanted.teeth * hw
+    jaw = -0.62 * own_gap + 0.72 * wanted.jaw - 0.06 * wanted.teeth * hw
     target = lm.copy()
     target[LIPS] = lips.reshape(44, 2)
     target[JAW, 1] += jaw * _JAW_SHARE

@@ -129,8 +129,9 @@ class Viseme:
         wanted = Wanted(first, mouth, np.fromiter(shown, np.int64, last - first))
         places = choose(bank, wanted, span.first, span.last)
         own = wanted.of(span.first, span.last).mouth
+        jaw = choice.inert(mouth[:, 0])[span.first - first : span.last - first]
         for at, chosen in enumerate(blend(places, bank)):
-            yield Showing(own[at], places[at : at + 2 * NEAR + 1], chosen)
+            yield Showing(own[at], float(jaw[at]), places[at : at + 2 * NEAR + 1], chosen)
 
 
 def _nothing(size: int) -> Patch:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.infer.bank import Bank
-from functions.infer.choice import BLOCK, NEAR, Wanted, blend, choose, reach
+from functions.infer.choice import BLOCK, NEAR, Wanted, blend, choose, inert, reach
 from functions.infer.flow import MOUTH
 from functions.plans import source_frames
 
@@ -158,3 +158,25 @@ def test_a_jump_fades():
     places = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
     share = [dict(mouths).get(1, 0.0) for mouths in blend(places, bank)]
     assert share == pytest.approx([0, 1 / 9, 3 / 9, 6 / 9, 8 / 9, 1], abs=1e-6)
+
+
+def test_the_jaw_follows_without_delay_and_less_abruptly():
+    """A jaw rises for a short closure only in part, moves less suddenly, and keeps what is held."""
+    opened = np.full(21, 0.6, np.float32)
+    opened[10] = 0
+    jaw = inert(opened)
+    assert jaw[10] == jaw.min()
+    assert np.allclose(jaw, jaw[::-1])
+    assert 0.3 < jaw[10] < 0.6
+    assert np.abs(np.diff(jaw, 2)).max() < 0.3 * np.abs(np.diff(opened, 2)).max()
+    assert np.allclose(jaw[[0, -1]], 0.6)
+
+
+def test_rounded_lips_take_a_mouth_without_teeth():
+    """Of mouths that fit as well, a pout shows one whose teeth are hidden; a vowel any."""
+    bank = make_bank([0.03] * 8, [0.2] * 8)
+    bank.features[1::2, 5] = 0.0
+    round_mouth, plain = (np.tile(np.float32((0.12, width, 0, 0)), (8, 1)) for width in (-0.8, 0))
+    pouted = chosen_for(bank, round_mouth, 0, 8)
+    assert (bank.features[pouted, 5] == 0).all()
+    assert (bank.features[chosen_for(bank, plain, 0, 8)[:NEAR], 5] > 0).all()

@@ -34,7 +34,7 @@ def show(bank, interior, face):
     def run(mouth, place=4, bank=bank):
         painter = Painter(bank, interior, Colour("bt601"))
         around = np.full(2 * NEAR + 1, place)
-        showing = Showing(np.array(mouth, np.float32), around, [(place, 1.0)])
+        showing = Showing(np.array(mouth, np.float32), mouth[0], around, [(place, 1.0)])
         return painter.show(face, showing).transpose(1, 2, 0)
 
     return run
@@ -56,7 +56,7 @@ def test_nothing_outside_the_ellipse_changes(show, face):
 
 def test_a_mouth_like_its_own_is_its_own(show, face, bank):
     """A frame that is to show what it shows, with its own mouth, hardly changes."""
-    opened = bank.features[4, 0] / (0.66 * bank.rest)
+    opened = bank.features[4, 0] / (0.82 * bank.rest)
     patch = show((opened, 0, 0, 0))
     assert np.abs(patch.astype(int) - face.crop).mean() < 1.5
 
@@ -76,7 +76,7 @@ def test_mouths_are_blended_by_their_weights(bank, interior, face):
     painter = Painter(bank, interior, Colour("bt601"))
     mouth, around = np.array((0.5, 0, 0, 0), np.float32), np.full(2 * NEAR + 1, 4)
     one, other, half = (
-        painter.show(face, Showing(mouth, around, chosen)).astype(float)
+        painter.show(face, Showing(mouth, 0.5, around, chosen)).astype(float)
         for chosen in ([(1, 1.0)], [(9, 1.0)], [(1, 0.5), (9, 0.5)])
     )
     assert np.abs((one + other) / 2 - half).max() <= 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.infer.lips import (
+    CHIN,
     DRAWN_CURVE,
     LIPS,
     LOWER,
@@ -116,11 +117,32 @@ def test_an_f_opens_no_vowel_wider(smile):
     assert goal(mouth(0.3, teeth=0.5), 0.3).aperture == goal(mouth(0.3), 0.3).aperture
 
 
-def test_a_drawn_opening_is_smaller_for_small_sounds_only():
-    """The curve of drawn mouths takes from slits and leaves the widest opening as it is."""
-    real, drawn = (goal(mouth(0.2), REST, curve).aperture for curve in (1.0, DRAWN_CURVE))
-    assert drawn < 0.8 * real
-    assert goal(mouth(1), REST, DRAWN_CURVE) == goal(mouth(1), REST)
+def test_a_drawn_opening_is_smaller_above_all_for_small_sounds():
+    """Drawn mouths open less than real ones, and slits lose the most."""
+    shares = [
+        goal(mouth(opened), REST, DRAWN_CURVE).aperture / goal(mouth(opened), REST).aperture
+        for opened in (0.1, 0.4, 1)
+    ]
+    assert shares == sorted(shares)
+    assert shares[-1] < 0.9
+    assert shares[0] < 0.6 * shares[-1]
+
+
+def test_a_jaw_may_lag_behind_the_lips(smile):
+    """Lips shut as told while the chin is still down, as in a p between two vowels."""
+    quick, slow = (goal(mouth(close=1), REST, lowered=lowered) for lowered in (None, 0.5))
+    shut, late = shown(smile, quick), shown(smile, slow)
+    assert gap(late) == pytest.approx(0, abs=1e-4)
+    assert np.array_equal(late[LIPS], shut[LIPS])
+    assert (late[CHIN, 1] > shut[CHIN, 1] + 0.05).all()
+
+
+def test_the_widest_mouth_is_wider_than_at_rest_by_what_speech_needs():
+    """A spread mouth is as much wider as presenters' own are, and a round one narrow."""
+    rounded, rest, spread = (goal(mouth(0, width), REST).half_width for width in (-1, 0, 1))
+    assert rest == pytest.approx(REST)
+    assert 1.1 < spread / rest < 1.2
+    assert rounded < 0.7 * rest
 
 
 def test_lips_follow_the_shape_of_others(smile):

@@ -26,9 +26,9 @@ EVALUATION_SEED: Final = 20_000  # far from the training clips' numbers
 # Kokoro's is damaged, otherwise each time, and how much of each batch it is: nothing else sounds
 # as much like a recording.
 TIMED: Final = {"espeak": 70, "flite": 70, "festival": 70}
-KOKORO_MINUTES: Final = 80
-KOKORO_PASSES: Final = 3
-KOKORO_SHARE: Final = 0.65
+KOKORO_MINUTES: Final = 190
+KOKORO_PASSES: Final = 2
+KOKORO_SHARE: Final = 0.7
 WORST_FIT: Final = 0.1  # share of Kokoro's clips that fit their phones worst and are left out
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     model = commands.add_parser("model", help="voices -> mouth tracks -> network -> ONNX")
     model.add_argument("--share", type=float, default=1.0, help="of the minutes of speech")
     model.add_argument("--aligner-steps", type=int, default=1500)
-    model.add_argument("--steps", type=int, default=8000)
+    model.add_argument("--steps", type=int, default=20_000)
     model.add_argument("--seed", type=int, default=1)
     model.add_argument("--threads", type=int, default=1)
     model.add_argument("--out", type=Path, default=MODEL)

@@ -18,6 +18,9 @@ __all__ = ["babble_over", "damage", "music", "noise"]
 
 Samples = NDArray[np.float32]
 HALF_RATE: Final = SAMPLE_RATE / 2
+# Shares of the clips in whose back people murmur, and about as loudly as the voice.
+MURMURS: Final = 0.27
+LOUD_MURMURS: Final = 0.16
 
 
 def damage(voice: Samples, babble: Sequence[Samples], chance: np.random.Generator) -> Samples:
@@ -36,11 +39,12 @@ def damage(voice: Samples, babble: Sequence[Samples], chance: np.random.Generato
         voice = _telephone(voice, chance)
     voice = voice / np.float32(np.abs(voice).max() + 1e-6) * np.float32(chance.uniform(0.08, 0.99))
     kind = chance.random()
-    if kind < 0.22 and len(babble) >= 3:
-        voice = _mix(voice, _murmur(babble, len(voice), chance), chance.uniform(-1, 20))
-    elif kind < 0.32:
+    if kind < MURMURS and len(babble) >= 3:
+        decibels = chance.uniform(-3, 5) if kind < LOUD_MURMURS else chance.uniform(5, 20)
+        voice = _mix(voice, _murmur(babble, len(voice), chance), decibels)
+    elif kind < 0.37:
         voice = _mix(voice, music(len(voice), chance), chance.uniform(3, 25))
-    elif kind < 0.68:
+    elif kind < 0.70:
         voice = _mix(voice, noise(len(voice), chance), chance.uniform(0, 40))
     hiss = chance.standard_normal(len(voice)) * 10 ** chance.uniform(-5, -3.5)
     damaged: Samples = np.clip(voice + hiss, -1, 1).astype(np.float32)

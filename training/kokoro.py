@@ -27,6 +27,7 @@ __all__ = ["LANGUAGES", "RATE", "VOICES", "speak"]
 
 RATE: Final = 24_000
 STEP: Final = 600 / RATE  # seconds: phones last whole multiples of it
+EARLY: Final = 0.06  # seconds: each phone sounds so much before the lengths say (by alignment)
 LENGTHS: Final = "/encoder/Clip_output_0"  # the tensor inside the graph that holds them
 FOLDER: Final = Path(__file__).parent / "made" / "kokoro" / "package" / "voices"
 STYLE: Final = 256  # numbers of a style vector; a voice has one for each count of phonemes
@@ -140,9 +141,11 @@ def _phonemes(text: str, language: str) -> str:
 def _segments(letters: list[str], lengths: NDArray[np.float32]) -> list[Segment]:
     """Join marks to their phones and name the phones in IPA."""
     segments: list[Segment] = []
-    start, waiting = 0.0, 0.0
+    start, waiting, unspoken = 0.0, 0.0, EARLY
     for letter, length in zip(letters, lengths, strict=True):
-        end = start + float(length) * STEP
+        lasts = float(length) * STEP
+        end = start + max(lasts - unspoken, 0.0)
+        unspoken = max(unspoken - lasts, 0.0)
         if letter and letter in AFTER and segments:
             segments[-1] = segments[-1]._replace(end=end)
         elif letter and letter in BEFORE:

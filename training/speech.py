@@ -195,11 +195,10 @@ def _between_silences(
     voice: str,
     chance: random.Random,
 ) -> Speech:
-    """Bring to 16 kHz and put 0.1 to 0.7 s of silence before the speech, 0.1 to 0.5 s after."""
+    """Bring to 16 kHz and put 0.1 to 1.0 s of silence before and after the speech."""
     common = gcd(rate, SAMPLE_RATE)
     samples = resample_poly(samples, SAMPLE_RATE // common, rate // common)
-    before = int(chance.uniform(0.1, 0.7) * SAMPLE_RATE)
-    after = int(chance.uniform(0.1, 0.5) * SAMPLE_RATE)
+    before, after = (int(chance.uniform(0.1, 1.0) * SAMPLE_RATE) for _ in range(2))
     shift = before / SAMPLE_RATE
     moved = [Segment(start + shift, end + shift, phone) for start, end, phone in segments]
     return Speech(np.pad(samples, (before, after)).astype(np.float32), moved, voice)

@@ -93,7 +93,7 @@ def test_both_lips_come_over_the_teeth_of_a_smile(smile):
     crop[inside & (axis[:, None] >= line)] = (150, 40, 220)
     mouth = np.ascontiguousarray(field.of(crop))
     corner = (field.rows.start, field.columns.start)
-    slit = goal(np.array([0.25, 0, 0, 0], np.float32), 0.35)
+    slit = goal(np.array([0.2, 0, 0, 0], np.float32), 0.35)
     target = place(smile, smile, shape(smile), slit).target
     followed, stayed = (
         move(mouth, field, smile, target, corner, unshut=unshut).astype(int) for unshut in (0, 1)

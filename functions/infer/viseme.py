@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,7 @@ from functions.picture import crop_yuv
 from functions.plans import source_frames
 
 _BLANK = 128
+_GRAIN, _SHARPENED = 1.0, 0.15  # pixels of a portrait's crop, and how much of it is given back
 
 
 class Hears(Protocol):
@@ -109,6 +111,8 @@ class Viseme:
                     yield _nothing(bank.size)
                     continue
                 crop = crop_yuv(windows[frame], geometry.onto_window(place), (bank.size, bank.size))
+                if document.kind == "portrait":
+                    _sharpen(crop)
                 face = Face(crop, geometry.landmarks[place], geometry.seen[place])
                 planes = painter.show(face, showing)
                 # Never shown, and a flat colour costs the codec nothing.
@@ -132,6 +136,13 @@ class Viseme:
         jaw = choice.inert(mouth[:, 0])[span.first - first : span.last - first]
         for at, chosen in enumerate(blend(places, bank)):
             yield Showing(own[at], float(jaw[at]), places[at : at + 2 * NEAR + 1], chosen)
+
+
+def _sharpen(crop: NDArray[np.uint8]) -> None:
+    """Gives a picture back what cutting it out and putting it back takes of its grain."""
+    luma = crop[..., 0]
+    soft = cv2.GaussianBlur(luma, (0, 0), _GRAIN)
+    crop[..., 0] = cv2.addWeighted(luma, 1 + _SHARPENED, soft, -_SHARPENED, 0)
 
 
 def _nothing(size: int) -> Patch:

@@ -30,7 +30,7 @@ def test_a_voice_and_a_face_become_a_run(rig: Rig, voice: Path, face_clip: Path)
     key = f"t/footage/{plan.face.digest}/footage.json"
     footage = documents.load(Footage, rig.store.get(BUCKETS.work, key))
     for chunk in footage.chunks:
-        for suffix in ("mkv", "track.npz"):
+        for suffix in ("avi", "track.npz"):
             name = f"t/footage/{plan.face.digest}/windows/{chunk.index:04d}.{suffix}"
             assert name in work
     assert list(rig.scratch.iterdir()) == []

@@ -44,7 +44,7 @@ def bad_files(
     return {
         "empty": ("empty.mp4", b"", "empty_file"),
         "text": ("text.mp4", b"This is no video.\n" * 100, "not_media"),
-        "index cut off": ("moov-last.mp4", _cut(clip), "not_media"),
+        "index cut off": ("moov-last.mp4", _cut(clip), "damaged_media"),
         "pictures cut off": ("moov-first.mp4", _cut(faststart), "damaged_media"),
         "silent": ("silent.wav", silence, "no_sound"),
         "no face": ("bars.mp4", bars, "no_face"),

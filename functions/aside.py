@@ -48,9 +48,8 @@ class Aside:
         Raises:
             RejectedInput: as a run would refuse it, or it is of the other kind.
         """
-        # A missing extra is a finding of the doctor's.
-        from functions.ingest.build import build  # noqa: PLC0415
-        from functions.ingest.pairing import looked_at  # noqa: PLC0415
+        from functions.ingest.build import build  # noqa: PLC0415 -- lacking extras are a finding
+        from functions.ingest.pairing import looked_at  # noqa: PLC0415 -- see above
 
         buckets, scratch = BucketSettings(), self.root / ".scratch"
         scratch.mkdir(exist_ok=True)
